@@ -1,0 +1,1 @@
+"""Advantage estimators as pure functions of tensors."""
