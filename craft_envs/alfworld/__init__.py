@@ -1,0 +1,1 @@
+"""ALFWorld's text game: household tasks in generated or official houses."""

@@ -1,0 +1,1 @@
+"""Training of language agents on the text worlds of craft."""
