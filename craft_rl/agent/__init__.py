@@ -1,0 +1,1 @@
+"""How a model sees a world: prompts, parsing, the dialogue so far, agents."""

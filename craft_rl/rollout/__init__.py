@@ -1,0 +1,1 @@
+"""Episodes of a model in a world, recorded in tokens."""
