@@ -28,6 +28,10 @@ class Codec(Protocol):
         """[P'] prompt and completion unchanged, then the new user turn with its generation prompt."""
         ...
 
+    def respond(self, text: str) -> IntArray:
+        """[C] the ids of a response that nobody sampled, with its end: for demonstrations."""
+        ...
+
     def decode(self, ids: IntArray) -> str:
         """The text of a response, without special tokens."""
         ...

@@ -140,10 +140,37 @@ class Episode:
         except EnvFailure as failure:
             self._break_off(failure, "while opening the task")
 
-    def apply(self, completion: Completion, policy_version: int) -> None:
-        """Play the action of a completion, then ask for the next response."""
-        session, waiting = self._session, self._waiting
-        assert session is not None and self.request is not None
+    @property
+    def session(self) -> Session:
+        """The running session, for agents that act on what the world says instead of on tokens."""
+        assert self._session is not None, "the episode has not begun or is over"
+        return self._session
+
+    @property
+    def observation(self) -> str:
+        """What the world said last."""
+        return self._waiting.observation
+
+    @property
+    def elapsed(self) -> int:
+        """Steps taken."""
+        return len(self._steps)
+
+    @property
+    def last_valid(self) -> bool:
+        """The world could use the last action; ``True`` before any."""
+        return self._steps[-1].action_valid if self._steps else True
+
+    def apply(self, completion: Completion, policy_version: int, *, imitate: bool = True) -> None:
+        """Play the action of a completion, then ask for the next response.
+
+        Args:
+            completion: the answer to ``request``.
+            policy_version: number of updates the sampling weights had seen.
+            imitate: whether behaviour cloning may learn from this response.
+        """
+        session, waiting = self.session, self._waiting
+        assert self.request is not None
         self.request = None
         profile, io = self._profile, self._io
         ids = _read_only(completion.token_ids)
@@ -169,6 +196,7 @@ class Episode:
                     anchor=waiting.anchor,
                     action_valid=parsed.outcome == "ok" and outcome.action_valid,
                     parse=parsed.outcome,
+                    imitate=imitate,
                     policy_version=policy_version,
                     seconds=now - waiting.asked,
                 )

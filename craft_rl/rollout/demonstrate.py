@@ -1,0 +1,158 @@
+"""Demonstrations: an agent without a model plays, recorded in the tokens that a policy would have seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from craft_envs.agents import Agent, make_agent
+from craft_envs.core import Session, TextEnv, World, session_info
+from craft_envs.errors import ConfigError, shown
+from craft_envs.types import StepInfo
+from craft_rl.agent.parse import write_response
+from craft_rl.agent.policy_io import PolicyIO
+from craft_rl.engine.protocol import Completion
+from craft_rl.rollout.episode import Episode, EpisodeSpec, RolloutProfile, check_specs
+from craft_rl.rollout.seeds import named_seed
+from craft_rl.types import Trajectory
+
+AgentFactory = Callable[[TextEnv], Agent]
+"""Builds an agent for the environment that it will play."""
+Thought = Callable[[str, StepInfo, str], str]
+"""Writes what stands between the thinking tags, from observation, info, chosen action."""
+
+
+def demonstrate(
+    specs: Sequence[EpisodeSpec],
+    world: World,
+    policy_io: PolicyIO,
+    *,
+    agent: str | AgentFactory = "scripted",
+    noise: float = 0.0,
+    max_context: int,
+    thought: Thought | None = None,
+    on_done: Callable[[Trajectory], None] | None = None,
+    profile: RolloutProfile | None = None,
+) -> list[Trajectory]:
+    """Let an agent play every spec; one trajectory each, solved or not, in the order of the specs.
+
+    Args:
+        specs: the episodes; their seeds decide the noise.
+        world: what is played.
+        policy_io: wording and tokenizer of the policy that shall imitate.
+        agent: name for ``craft_envs.agents.make_agent``, or a function from environment to agent.
+        noise: probability that a step plays a random admissible action instead of the agent's choice. Such a
+            step has ``imitate=False``: the policy sees how the agent recovers, but not the slip as a model.
+        max_context: of the policy; a longer episode ends as ``truncated_context``.
+        thought: what to write between the thinking tags; ``None`` writes empty tags where the setting
+            requires them, otherwise none.
+        on_done: called with each finished trajectory.
+        profile: counters to add to.
+
+    Raises:
+        ConfigError: unknown agent or task, noise outside [0, 1], or an answer longer than the policy's limit.
+    """
+    if not 0 <= noise <= 1:
+        raise ConfigError(f"noise is {noise}", remedy="give a probability between 0 and 1")
+    players = _Players(world, agent)
+    profile = profile if profile is not None else RolloutProfile()
+    ordered = list(specs)
+    check_specs(ordered)
+    done = []
+    started = time.perf_counter()
+    for spec in ordered:
+        episode = Episode(spec, world, policy_io, max_context=max_context, profile=profile)
+        trajectory = _play(episode, players, policy_io, noise, thought)
+        done.append(trajectory)
+        if on_done is not None:
+            on_done(trajectory)
+    profile.seconds_total += time.perf_counter() - started
+    return done
+
+
+def demonstration_specs(
+    task_ids: Sequence[str], *, per_task: int = 1, seed: int = 0, max_steps: int | None = None
+) -> list[EpisodeSpec]:
+    """The specs of demonstrations: ``per_task`` differently seeded episodes of each task."""
+    return [
+        EpisodeSpec(
+            task_id=task_id,
+            seed=named_seed("demonstration", seed, task_id, index),
+            group_id=f"demonstration:{seed}/{task_id}",
+            sibling=index,
+            max_steps=max_steps,
+        )
+        for task_id in task_ids
+        for index in range(per_task)
+    ]
+
+
+class _Seat(TextEnv):
+    """An environment that shows an agent a session that somebody else steps; oracles look for it there."""
+
+    def take(self, session: Session) -> None:
+        """Show this session."""
+        self._session = session
+
+
+class _Players:
+    """The agent of each split, made when first needed."""
+
+    def __init__(self, world: World, agent: str | AgentFactory) -> None:
+        self._world = world
+        self._agent = agent
+        self._by_split: dict[str, tuple[_Seat, Agent]] = {}
+
+    def seated(self, session: Session) -> Agent:
+        """The agent, looking at this session."""
+        split = session.task.split
+        if split not in self._by_split:
+            seat = _Seat(self._world, split=split)
+            made = make_agent(self._agent, seat) if isinstance(self._agent, str) else self._agent(seat)
+            self._by_split[split] = seat, made
+        seat, agent = self._by_split[split]
+        seat.take(session)
+        return agent
+
+
+def _play(
+    episode: Episode, players: _Players, io: PolicyIO, noise: float, thought: Thought | None
+) -> Trajectory:
+    rng = np.random.Generator(np.random.Philox(key=named_seed("noise", episode.spec.seed)))
+    episode.begin()
+    agent: Agent | None = None
+    while episode.request is not None:
+        info = session_info(episode.session, episode.last_valid, episode.elapsed)
+        if agent is None:
+            agent = players.seated(episode.session)
+            hook = getattr(agent, "reset", None)
+            if hook is not None:
+                hook(info)
+        chosen = action = agent.act(episode.observation, info)
+        # Drawn even without noise, so that a noise level changes only the steps that it hits.
+        slip, pick = rng.random(), rng.random()
+        admissible = info["admissible_actions"]
+        if slip < noise and admissible:
+            action = admissible[int(pick * len(admissible))]
+        written = "" if io.prompt.think == "required" else None
+        if thought is not None:
+            written = thought(episode.observation, info, action)
+        ids = io.codec.respond(write_response(action, thought=written))
+        if len(ids) > io.sampling.max_new_tokens:
+            raise ConfigError(
+                f"the demonstrated answer {shown(action)} has {len(ids)} tokens, the policy may write "
+                f"{io.sampling.max_new_tokens}",
+                where=episode.spec.task_id,
+                remedy="raise max_new_tokens",
+            )
+        completion = Completion(
+            request_id=episode.request.request_id,
+            token_ids=ids,
+            logprobs=np.zeros(len(ids), np.float32),
+            finish="stop",
+        )
+        episode.apply(completion, 0, imitate=action == chosen)
+    assert episode.trajectory is not None
+    return episode.trajectory
