@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from craft_envs.alfworld.facts import GameFacts, Goal, TaskType
@@ -195,7 +196,6 @@ def compile_game(facts: GameFacts) -> Game:
         for i, t in enumerate(item_facts)
     )
     places = _places(holders, len(place_of))
-    accepts = frozenset((_shared(r.lower()), _shared(t.lower())) for r, t in facts.can_contain)
     kind = facts.goal.task_type
     target = facts.goal.target_type.lower()
     lamps = tuple(i for i, item in enumerate(items) if item.toggleable)
@@ -220,7 +220,7 @@ def compile_game(facts: GameFacts) -> Game:
         start=start,
         contents=tuple(map(tuple, contents)),
         at=tuple(frozenset(place_of.get(place.lower(), -1) for place in t.locations) for t in item_facts),
-        accepts=accepts,
+        accepts=_lowered(facts.can_contain),
         lamps=lamps,
         sliceables=tuple(i for i, item in enumerate(items) if item.sliceable),
         holder_index={holder.name: i for i, holder in enumerate(holders)},
@@ -284,6 +284,12 @@ def _affords(item: Item, needed: int) -> bool:
     if needed == COOL:
         return item.coolable
     return True
+
+
+@lru_cache(maxsize=1024)
+def _lowered(pairs: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    # Many games share one table of what may hold what; it is the largest part of a game.
+    return frozenset((_shared(r.lower()), _shared(t.lower())) for r, t in pairs)
 
 
 def _class(name: str) -> str:
