@@ -1,0 +1,93 @@
+"""The slow, obvious engine: each token is sampled from a fresh forward pass over one whole sequence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+
+from craft_envs.errors import EngineFailure
+from craft_rl.engine.protocol import Completion, EngineCounters, Request
+from craft_rl.engine.sampling import Sampler
+
+
+class PlainEngine:
+    """Works with every causal model, caches nothing; the oracle that faster engines are tested against."""
+
+    def __init__(self, model: torch.nn.Module, *, max_context: int) -> None:
+        self.model = model
+        self.max_context = max_context
+        self.policy_version = 0
+        self.counters = EngineCounters()
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """One completion per request, in order; see ``Engine.generate``."""
+        check_requests(requests, self.max_context)
+        training = self.model.training
+        self.model.eval()
+        try:
+            return [self._one(request) for request in requests]
+        finally:
+            self.model.train(training)
+
+    def release(self, session_id: str) -> None:
+        """Nothing is cached."""
+
+    def set_policy_version(self, version: int) -> None:
+        """Nothing is cached."""
+        self.policy_version = version
+
+    def _one(self, request: Request) -> Completion:
+        started = time.perf_counter()
+        device = next(self.model.parameters()).device
+        sampler = Sampler([request], device)
+        ids = torch.as_tensor(request.prompt_ids, dtype=torch.long, device=device)
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        finish: Literal["stop", "length"] = "length"
+        for _ in range(min(request.max_new_tokens, self.max_context - len(request.prompt_ids))):
+            logits = self.model(input_ids=ids.unsqueeze(0), use_cache=False).logits[:, -1]
+            self.counters.prompt_tokens_encoded += len(ids)
+            token, logprob = sampler(logits)
+            tokens.append(int(token))
+            logprobs.append(float(logprob))
+            if logprobs[-1] != logprobs[-1]:
+                raise EngineFailure(
+                    "The model's output is not a number.",
+                    where=f"request {request.request_id!r}, token {len(tokens)}",
+                    remedy="Check the weights for NaN; after training, lower the learning rate.",
+                )
+            if tokens[-1] in request.stop_ids:
+                finish = "stop"
+                break
+            ids = torch.cat([ids, token])
+        self.counters.prompt_tokens_given += len(request.prompt_ids)
+        self.counters.tokens_sampled += len(tokens)
+        self.counters.seconds_decode += time.perf_counter() - started
+        return Completion(
+            request_id=request.request_id,
+            token_ids=np.asarray(tokens, dtype=np.int32),
+            logprobs=np.asarray(logprobs, dtype=np.float32),
+            finish=finish,
+        )
+
+
+def check_requests(requests: Sequence[Request], max_context: int) -> None:
+    """Raise where a call to ``Engine.generate`` cannot be served."""
+    seen: set[str] = set()
+    for request in requests:
+        if request.session_id in seen:
+            raise ValueError(
+                f"Two requests of one call belong to session {request.session_id!r}; give each its own session."
+            )
+        seen.add(request.session_id)
+        if len(request.prompt_ids) >= max_context:
+            raise EngineFailure(
+                f"The prompt has {len(request.prompt_ids)} tokens, the context {max_context}: no room for an answer.",
+                where=f"request {request.request_id!r}",
+                remedy="End the episode when the next prompt would not fit, or use a model with a longer context.",
+            )

@@ -1,0 +1,1 @@
+"""From trajectories to the exact token ids a trainer sees."""
