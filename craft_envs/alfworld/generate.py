@@ -42,12 +42,20 @@ _LINES: Final[dict[TaskType, tuple[str, str]]] = {
         "place one clean {o} at the {r}.",
         "clean one {o}, then move it to the {r}.",
     ),
-    "pick_heat_then_place_in_recep": ("place one hot {o} at the {r}.", "heat one {o}, then move it to the {r}."),
-    "pick_cool_then_place_in_recep": ("place one cool {o} at the {r}.", "cool one {o}, then move it to the {r}."),
+    "pick_heat_then_place_in_recep": (
+        "place one hot {o} at the {r}.",
+        "heat one {o}, then move it to the {r}.",
+    ),
+    "pick_cool_then_place_in_recep": (
+        "place one cool {o} at the {r}.",
+        "cool one {o}, then move it to the {r}.",
+    ),
     "pick_two_obj_and_place": ("place two {o} at the {r}.", "find two {o}, then move both to the {r}."),
 }
 
-_NO_TARGET: Final = frozenset({"BathtubBasin", "HandTowelHolder", "LaundryHamper", "SinkBasin", "TowelHolder"})
+_NO_TARGET: Final = frozenset(
+    {"BathtubBasin", "HandTowelHolder", "LaundryHamper", "SinkBasin", "TowelHolder"}
+)
 _NO_PAIR: Final = frozenset({"CoffeeMachine", "StoveBurner", "ToiletPaperHanger"})
 
 

@@ -112,7 +112,9 @@ _FULL: Final[dict[RoomKind, RoomTable]] = {
             "Toaster": (100, 1, 1),
         },
         objects={
-            **dict.fromkeys("Apple Bowl Cup DishSponge Egg Fork Mug PepperShaker Potato SaltShaker".split(), 97),
+            **dict.fromkeys(
+                "Apple Bowl Cup DishSponge Egg Fork Mug PepperShaker Potato SaltShaker".split(), 97
+            ),
             **dict.fromkeys("SoapBottle Spatula Spoon Tomato ButterKnife Knife Lettuce Plate".split(), 92),
             **{"Bread": 80, "Pan": 70, "Pot": 77, "Kettle": 43, "WineBottle": 40, "Ladle": 32},
             **{"Glassbottle": 27, "Vase": 23, "Statue": 17, "CellPhone": 14, "CreditCard": 13, "Book": 8},
@@ -191,7 +193,14 @@ _FULL: Final[dict[RoomKind, RoomTable]] = {
             "TowelHolder": (100, 1, 1),
         },
         objects={
-            **{"SprayBottle": 98, "Cloth": 96, "ToiletPaper": 96, "SoapBar": 95, "Candle": 92, "SoapBottle": 90},
+            **{
+                "SprayBottle": 98,
+                "Cloth": 96,
+                "ToiletPaper": 96,
+                "SoapBar": 95,
+                "Candle": 92,
+                "SoapBottle": 90,
+            },
             **{"HandTowel": 62, "Towel": 56, "DishSponge": 24, "TissueBox": 23},
         },
         decor={},
@@ -244,7 +253,15 @@ _SMALL: Final[dict[RoomKind, RoomTable]] = {
             "Shelf": (50, 1, 1),
             "SideTable": (55, 1, 1),
         },
-        objects={"Book": 60, "CD": 55, "CellPhone": 55, "KeyChain": 50, "Laptop": 45, "Pen": 55, "Pillow": 50},
+        objects={
+            "Book": 60,
+            "CD": 55,
+            "CellPhone": 55,
+            "KeyChain": 50,
+            "Laptop": 45,
+            "Pen": 55,
+            "Pillow": 50,
+        },
         decor={"DeskLamp": 40},
         copies=(1, 2),
         receptacles=(4, 6),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from craft_envs.alfworld.draw import Draw
 from craft_envs.alfworld.facts import Receptacle
@@ -39,7 +39,7 @@ class Scene:
         return sorted({r.type for r in self.receptacles})
 
 
-@lru_cache(maxsize=None)
+@cache
 def scenes(size: Size) -> tuple[Scene, ...]:
     """All rooms of a size, sorted by number; no two have the same receptacles.
 
@@ -50,22 +50,21 @@ def scenes(size: Size) -> tuple[Scene, ...]:
     out: list[Scene] = []
     seen: set[tuple[tuple[str, int], ...]] = set()
     for kind, room in table.rooms.items():
-        for index in range(table.train_scenes + table.unseen_scenes):
-            number = room.first_scene + index
+        furnished: list[tuple[int, str, tuple[Receptacle, ...]]] = []
+        for number in range(room.first_scene, room.first_scene + table.train_scenes + table.unseen_scenes):
             draw = Draw(f"{VERSION}/{size}/scene/{number}")
             counts = _counts(draw, room)
             while (signature := tuple(sorted(counts.items()))) in seen:
                 counts = _counts(draw, room)
             seen.add(signature)
-            start, receptacles = _furnish(draw, counts, table)
+            furnished.append((number, *_furnish(draw, counts, table)))
+        # Spread evenly over the rooms in order of size, so that neither side has larger rooms by chance.
+        by_size = sorted(furnished, key=lambda entry: (len(entry[2]), entry[0]))
+        step = 2 * table.unseen_scenes
+        unseen = {by_size[i * len(by_size) // step][0] for i in range(1, step, 2)}
+        for number, start, receptacles in furnished:
             out.append(
-                Scene(
-                    number=number,
-                    kind=kind,
-                    unseen=index >= table.train_scenes,
-                    start=start,
-                    receptacles=receptacles,
-                )
+                Scene(number=number, kind=kind, unseen=number in unseen, start=start, receptacles=receptacles)
             )
     return tuple(sorted(out, key=lambda scene: scene.number))
 
@@ -73,7 +72,11 @@ def scenes(size: Size) -> tuple[Scene, ...]:
 def object_id(draw: Draw, kind: str, taken: set[str]) -> str:
     """A new id of the form of the data, ``Mug_bar__plus_01_dot_20_bar_...``; it is added to ``taken``."""
     while True:
-        parts = [_encoded(draw.between(-399, 399)), _encoded(draw.between(1, 199)), _encoded(draw.between(-399, 399))]
+        parts = [
+            _encoded(draw.between(-399, 399)),
+            _encoded(draw.between(1, 199)),
+            _encoded(draw.between(-399, 399)),
+        ]
         name = "_bar_".join([kind, *parts])
         if name not in taken:
             taken.add(name)

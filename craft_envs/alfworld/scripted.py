@@ -51,8 +51,8 @@ class ScriptedAgent:
     Example: ``run_episode(env, ScriptedAgent(), task_id=...)``.
     """
 
-    def __init__(self) -> None:
-        """Ready for ``reset``."""
+    def __init__(self, env: object = None) -> None:
+        """Ready for ``reset``; an environment is accepted, as by every agent with a name, but never read."""
         self._wanted = ""
         self._target = ""
         self._treatment: tuple[str, str] | None = None
