@@ -146,7 +146,6 @@ class TextEnv(gym.Env[str, str]):
         self.render_mode = render_mode
         self.observation_space = TextSpace(OBSERVATION_LIMIT)
         self.action_space = TextSpace(ACTION_LIMIT)
-        self._known: frozenset[str] | None = None
         self._session: Session | None = None
         self._elapsed = 0
         self._over = True
@@ -179,7 +178,9 @@ class TextEnv(gym.Env[str, str]):
         super().reset(seed=seed)
         # The session seed is drawn first, so that naming the drawn task gives the same episode.
         session_seed = int(self.np_random.integers(1 << 31))
-        task_id = wanted if wanted is not None else self.task_ids[int(self.np_random.integers(len(self.task_ids)))]
+        task_id = (
+            wanted if wanted is not None else self.task_ids[int(self.np_random.integers(len(self.task_ids)))]
+        )
         session = self.world.open(task_id, session_seed)
         self._observation = session.start()
         self._session = session
@@ -205,7 +206,13 @@ class TextEnv(gym.Env[str, str]):
         truncated = elapsed >= self.max_steps
         self._over = terminated or truncated
         self._observation = observation
-        return observation, reward, terminated, truncated, cast("dict[str, Any]", session_info(session, valid, elapsed))
+        return (
+            observation,
+            reward,
+            terminated,
+            truncated,
+            cast("dict[str, Any]", session_info(session, valid, elapsed)),
+        )
 
     def render(self) -> Any:
         """The last observation in mode ``"ansi"``, else ``None``."""
@@ -216,17 +223,39 @@ class TextEnv(gym.Env[str, str]):
         self._session = None
         self._over = True
 
+    def check_task_id(self, task_id: object) -> str:
+        """The id itself, when it is one of the split's.
+
+        Raises:
+            ConfigError: not a string, or not an id of this split.
+        """
+        if not isinstance(task_id, str):
+            raise ConfigError(f"a task id is a string, got {type(task_id).__name__}: {shown(task_id)}")
+        tasks = self.world.tasks
+        try:
+            split = tasks.task(task_id).split
+        except ConfigError as error:
+            raise ConfigError(
+                f"{tasks.env_id} has no task {shown(task_id)} in this data",
+                remedy=did_you_mean(task_id, self.task_ids)
+                or "env.unwrapped.task_ids lists the ids of the split",
+            ) from error
+        if split != self.split:
+            raise ConfigError(
+                f"the task {shown(task_id)} is of the split {split!r}, this environment plays {self.split!r}",
+                remedy=f"make an environment with split={split!r}",
+            )
+        return task_id
+
     def _task_option(self, options: dict[str, Any] | None) -> str | None:
         if not options:
             return None
         unknown = sorted(str(key) for key in options if key != "task_id")
         if unknown:
-            raise ConfigError(f"reset does not know the option {unknown[0]!r}", remedy='the only option is "task_id"')
-        if self._known is None:
-            self._known = frozenset(self.task_ids)
-        task_id = options["task_id"]
-        check_task_id(task_id, self._known, self.split)
-        return cast(str, task_id)
+            raise ConfigError(
+                f"reset does not know the option {unknown[0]!r}", remedy='the only option is "task_id"'
+            )
+        return self.check_task_id(options["task_id"])
 
 
 def session_info(session: Session, action_valid: bool, elapsed_steps: int) -> StepInfo:
@@ -278,22 +307,7 @@ def step_limit(world: World, max_steps: int | None) -> int:
     if max_steps is None:
         return world.max_steps
     if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:
-        raise ConfigError(f"max_steps is {max_steps!r}", remedy="give a positive whole number of steps, or None")
+        raise ConfigError(
+            f"max_steps is {max_steps!r}", remedy="give a positive whole number of steps, or None"
+        )
     return max_steps
-
-
-def check_task_id(task_id: object, known: frozenset[str], split: str) -> None:
-    """Accept only an id of the split.
-
-    Raises:
-        ConfigError: not a string, or not an id of this split.
-    """
-    if isinstance(task_id, str) and task_id in known:
-        return
-    if not isinstance(task_id, str):
-        raise ConfigError(f"a task id is a string, got {type(task_id).__name__}: {shown(task_id)}")
-    near = did_you_mean(task_id, known)
-    raise ConfigError(
-        f"no task {shown(task_id)} in the split {split!r}",
-        remedy=near or "list the ids with world.tasks.task_ids(split); each split needs an environment of its own",
-    )

@@ -16,8 +16,8 @@ class TextSpace(gym.Space[str]):
     """Every string of at most ``max_length`` code points, the empty one included.
 
     ``gymnasium.spaces.Text`` needs a listed character set, hence refuses most of what people or models
-    write. Samples are short (``sample_length`` code points at most), because a megabyte of noise helps nobody;
-    they mix plain letters with arbitrary code points so that a world meets both.
+    write. Samples are short (``sample_length`` code points at most), because long noise helps
+    nobody; they mix plain letters with arbitrary code points so that a world meets both.
 
     Example: ``"go to desk 1" in TextSpace(max_length=100)``.
 

@@ -1,4 +1,4 @@
-"""Rules for every test: no network beyond loopback, no settings from the machine, data folders by variable."""
+"""Rules for every test: loopback only, an own cache, data folders by variable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def _check(host: Any) -> None:
             return
     except ValueError:
         pass
-    raise NetworkBlocked(f"Tests may only reach loopback, this one tried {host!r}. Mark it 'network' if it must.")
+    raise NetworkBlocked(
+        f"Tests may only reach loopback, this one tried {host!r}. Mark it 'network' if it must."
+    )
 
 
 def _checked_address(connection: socket.socket, address: Any) -> Any:

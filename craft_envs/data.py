@@ -1,0 +1,273 @@
+"""Where data lives on this machine, how it gets there whole.
+
+Environment variables, all of them: ``CRAFT_DATA`` (folder of the official files), ``CRAFT_CACHE`` (folder of
+what is derived from them), ``XDG_DATA_HOME``, ``XDG_CACHE_HOME``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, did_you_mean
+
+_BLOCK = 1 << 18
+_ATTEMPTS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One file that its authors publish.
+
+    Example: ``RELEASES["alfworld"]``.
+    """
+
+    name: str
+    """What ``craft data download`` calls it."""
+    url: str
+    filename: str
+    size: int
+    """Bytes; a download of another length is refused."""
+    sha256: str | None
+    """Hex digest; ``None`` when the authors state none, then the import checks the content instead."""
+    licence: str
+
+
+RELEASES: dict[str, Release] = {
+    "alfworld": Release(
+        name="alfworld",
+        url="https://github.com/alfworld/alfworld/releases/download/0.4.0/json_2.1.2_tw-pddl.zip",
+        filename="json_2.1.2_tw-pddl.zip",
+        size=36_493_542,
+        sha256=None,
+        licence="MIT (ALFWorld, derived from ALFRED, MIT)",
+    ),
+}
+
+
+def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the official files: the argument, else ``CRAFT_DATA``, else the user's data folder.
+
+    The folder need not exist.
+    """
+    if data_dir is not None:
+        return Path(data_dir).expanduser()
+    named = os.environ.get("CRAFT_DATA")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "craft"
+
+
+def cache_root() -> Path:
+    """Folder of derived files, safe to delete: ``CRAFT_CACHE``, else the user's cache folder."""
+    named = os.environ.get("CRAFT_CACHE")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "craft"
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+    """Write a file beside its place, then rename it there, so that nobody ever sees half of it.
+
+    Whatever goes wrong, a former file at ``path`` stays as it was.
+
+    Args:
+        path: where the file shall be; its folder is made when absent.
+        mode: ``"wb"``, or ``"w"`` for UTF-8 text.
+
+    Raises:
+        OSError: the disk is full, or the place cannot be written; the text names ``path``.
+    """
+    if mode not in ("wb", "w"):
+        raise ConfigError(f"atomic_write takes mode 'wb' or 'w', got {mode!r}")
+    place = Path(path)
+    temporary: str | None = None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part")
+        with os.fdopen(descriptor, mode, encoding=None if mode == "wb" else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, place)
+        temporary = None
+    except OSError as error:
+        raise explained(error, place) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def explained(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The same error, with the file and the remedy in its text.
+
+    Example: ``[Errno 28] No space left on device; the file was not written, a former one is untouched.
+    Free space, then run again: 'runs/a/metrics.jsonl'``.
+    """
+    remedies = {
+        errno.ENOSPC: "Free space, then run again",
+        errno.EDQUOT: "Free space within your quota, then run again",
+        errno.EACCES: "Choose a folder that you may write to",
+        errno.EROFS: "Choose a folder that can be written to",
+    }
+    if error.errno is None or "a former one is untouched" in str(error):
+        return error
+    remedy = remedies.get(error.errno, "See the reason above")
+    text = f"{error.strerror}; the file was not written, a former one is untouched. {remedy}"
+    return OSError(error.errno, text, str(path))
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def release(name: str) -> Release:
+    """A known release.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    if name in RELEASES:
+        return RELEASES[name]
+    raise ConfigError(
+        f"no download is known for {name!r}",
+        remedy=did_you_mean(name, RELEASES) or f"one of {', '.join(RELEASES)}",
+    )
+
+
+def download(
+    url: str,
+    target: str | os.PathLike[str],
+    *,
+    size: int,
+    sha256: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    timeout_s: float = 30.0,
+) -> Path:
+    """Fetch a file of known size; continue a former attempt where it stopped.
+
+    Bytes gather in ``<target>.part``, which becomes ``target`` when length and checksum are right. A cut
+    connection is taken up again a few times, as long as each attempt brings new bytes.
+
+    Args:
+        url: ``http`` or ``https``; redirects are followed.
+        target: where the file shall be.
+        size: its exact length in bytes, also the most that is ever written.
+        sha256: hex digest to compare; ``None`` leaves content to the caller.
+        progress: called with (bytes present, size).
+        timeout_s: seconds without any byte after which an attempt ends.
+
+    Raises:
+        DataNotFound: the server cannot be reached, refuses, or keeps cutting the connection.
+        DataMismatch: length or checksum are wrong; the part is deleted.
+        OSError: the disk is full, or the folder cannot be written; the part stays for the next attempt.
+    """
+    place = Path(target)
+    part = place.with_name(place.name + ".part")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(part, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(
+                "another process is downloading the same file", where=str(part), remedy="wait for it"
+            ) from error
+        try:
+            _fetch_all(url, file, size, progress, timeout_s)
+            file.flush()
+            digest = sha256_of(part) if sha256 is not None else None
+            if digest != sha256:
+                raise DataMismatch(
+                    f"the download has the SHA-256 {digest}, not {sha256}",
+                    where=url,
+                    remedy="run again; if it persists the published file changed",
+                )
+        except DataMismatch:
+            part.unlink()
+            raise
+        except OSError as error:
+            raise explained(error, part) from error
+        os.replace(part, place)
+    return place
+
+
+def _fetch_all(
+    url: str, file: IO[bytes], size: int, progress: Callable[[int, int], None] | None, timeout_s: float
+) -> None:
+    import httpx2
+
+    cause = ""
+    with httpx2.Client(follow_redirects=True, timeout=timeout_s) as client:
+        for _ in range(_ATTEMPTS):
+            before = file.seek(0, os.SEEK_END)
+            if before == size:
+                return
+            try:
+                _fetch_once(client, url, file, before, size, progress)
+            except httpx2.HTTPStatusError as error:
+                cause = f" (the server answered {error.response.status_code})"
+            except httpx2.TransportError as error:
+                cause = f" ({type(error).__name__}: {error})"
+            if file.seek(0, os.SEEK_END) <= before:
+                break
+    present = file.seek(0, os.SEEK_END)
+    if present != size:
+        raise DataNotFound(
+            f"the download stopped after {present} of {size} bytes{cause}",
+            where=url,
+            remedy="run again, it continues there; or fetch the file elsewhere, then `craft data import`",
+        )
+
+
+def _fetch_once(
+    client: Any, url: str, file: IO[bytes], start: int, size: int, progress: Callable[[int, int], None] | None
+) -> None:
+    # Without compression the bytes on the wire are those of the file, so that a range can be continued.
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with client.stream("GET", url, headers=headers) as response:
+        if start and response.status_code == 416:  # the part is longer than the server's file
+            file.truncate(0)
+            return
+        response.raise_for_status()
+        if start and not _continues(response, start):  # the server knows no ranges: from the beginning
+            file.truncate(0)
+            start = 0
+        for block in response.iter_raw(_BLOCK):
+            start += len(block)
+            if start > size:
+                raise DataMismatch(
+                    f"the server sends more than the {size} bytes that were announced",
+                    where=url,
+                    remedy="the published file changed; see whether a newer craft knows it",
+                )
+            file.write(block)
+            if progress is not None:
+                progress(start, size)
+        file.flush()
+
+
+def _continues(response: Any, start: int) -> bool:
+    return response.status_code == 206 and response.headers.get("content-range", "").startswith(
+        f"bytes {start}-"
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,88 @@
+"""The table of environments: Gymnasium id, entry points, agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import gymnasium as gym
+
+from craft_envs.core import World
+from craft_envs.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvEntry:
+    """One environment; every place is ``module:attribute``, imported when first used.
+
+    There is no ``max_episode_steps``: ``TextEnv`` itself sets ``truncated`` (keyword ``max_steps``), so that
+    a time limit and a solved task can be told apart in the same step.
+    """
+
+    env_id: str
+    """Gymnasium id; a change that can move a score gets a new version."""
+    env: str
+    """Class behind ``gym.make``."""
+    vector_env: str
+    """Class behind ``gym.make_vec``."""
+    world: str
+    """Function that loads the shared world from the environment's data keywords."""
+    agents: tuple[tuple[str, str], ...]
+    """Name -> class, built with the environment as its only argument."""
+
+
+TABLE: tuple[EnvEntry, ...] = (
+    EnvEntry(
+        env_id="craft/ALFWorld-v0",
+        env="craft_envs.alfworld.env:ALFWorldEnv",
+        vector_env="craft_envs.alfworld.env:ALFWorldVectorEnv",
+        world="craft_envs.alfworld.world:load_world",
+        agents=(
+            ("oracle", "craft_envs.alfworld.oracle:OracleAgent"),
+            ("scripted", "craft_envs.alfworld.scripted:ScriptedAgent"),
+        ),
+    ),
+)
+
+
+def register_all() -> None:
+    """Make Gymnasium know every environment of the table; a second call changes nothing."""
+    for entry in TABLE:
+        if entry.env_id not in gym.registry:
+            gym.register(id=entry.env_id, entry_point=entry.env, vector_entry_point=entry.vector_env)
+
+
+def entry_of(env_id: str) -> EnvEntry:
+    """The table's row of an id.
+
+    Raises:
+        ConfigError: the table has no such id.
+    """
+    for entry in TABLE:
+        if entry.env_id == env_id:
+            return entry
+    known = [entry.env_id for entry in TABLE]
+    raise ConfigError(
+        f"craft has no environment {env_id!r}",
+        remedy=did_you_mean(env_id, known) or f"use one of {', '.join(known)}",
+    )
+
+
+def load_world(env_id: str, **kwargs: Any) -> World:
+    """The shared world of an environment, without the Gymnasium layer.
+
+    Example: ``load_world("craft/ALFWorld-v0", data="bundled", size="small")``.
+
+    Raises:
+        ConfigError: unknown id or keyword value.
+        DataNotFound: its files are missing.
+    """
+    return cast(World, load_place(entry_of(env_id).world)(**kwargs))
+
+
+def load_place(place: str) -> Callable[..., Any]:
+    """Import ``module:attribute``."""
+    module, _, attribute = place.partition(":")
+    return cast(Callable[..., Any], getattr(import_module(module), attribute))
