@@ -1,4 +1,4 @@
-"""A player of ALFWorld that knows the whole state: short plans from anywhere, proof that a game can be won."""
+"""A player of ALFWorld that knows the whole state: short plans, each a proof that the game can be won."""
 
 from __future__ import annotations
 
