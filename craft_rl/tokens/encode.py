@@ -92,6 +92,10 @@ class ChatCodec:
             tail = self._end_ids + tail
         return np.concatenate([prompt_ids, completion_ids, tail]).astype(np.int32, copy=False)
 
+    def respond(self, text: str) -> IntArray:
+        """Ids of a response that nobody sampled, closed by the end of the turn: for demonstrations. [C]"""
+        return np.asarray(self._ids(self._mark(text)) + self._end_ids, dtype=np.int32)
+
     def decode(self, ids: IntArray | Sequence[int]) -> str:
         """Text of a completion, without the stop token at its end."""
         kept = [int(i) for i in ids]

@@ -28,15 +28,10 @@ class TokenSequence:
     """[K] offset at which it ends."""
     step_ids: tuple[int, ...]
     """[K] index of each step in the trajectory."""
-    imitate: tuple[bool, ...]
-    """[K] False for steps that behaviour cloning must not learn from."""
-
-    def mask(self, *, imitation: bool = False) -> npt.NDArray[np.bool_]:
-        """[L] True on sampled tokens; with ``imitation``, only on those of steps to be imitated."""
-        mask = np.zeros(len(self.token_ids), dtype=np.bool_)
-        for start, stop, wanted in zip(self.step_starts, self.step_stops, self.imitate, strict=True):
-            mask[start:stop] = wanted or not imitation
-        return mask
+    loss_mask: npt.NDArray[np.bool_]
+    """[L] True on sampled tokens."""
+    imitation_mask: npt.NDArray[np.bool_]
+    """[L] the same without the steps that behaviour cloning must not learn from."""
 
 
 def sequences(trajectory: Trajectory) -> list[TokenSequence]:
@@ -68,15 +63,22 @@ def sequences(trajectory: Trajectory) -> list[TokenSequence]:
 
 def _sequence(tokens: IntArray, run: list[tuple[int, Step]]) -> TokenSequence:
     logprobs = np.zeros(len(tokens), dtype=np.float32)
-    starts = np.asarray([len(step.prompt_ids) for _, step in run], dtype=np.int32)
-    stops = np.asarray([len(step.prompt_ids) + len(step.completion_ids) for _, step in run], dtype=np.int32)
-    for (_, step), start, stop in zip(run, starts, stops, strict=True):
+    sampled = np.zeros(len(tokens), dtype=np.bool_)
+    imitated = np.zeros(len(tokens), dtype=np.bool_)
+    starts, stops = [], []
+    for _, step in run:
+        start, stop = len(step.prompt_ids), len(step.prompt_ids) + len(step.completion_ids)
         logprobs[start:stop] = step.completion_logprobs
+        sampled[start:stop] = True
+        imitated[start:stop] = step.imitate
+        starts.append(start)
+        stops.append(stop)
     return TokenSequence(
         token_ids=tokens,
         behaviour_logprobs=logprobs,
-        step_starts=starts,
-        step_stops=stops,
+        step_starts=np.asarray(starts, dtype=np.int32),
+        step_stops=np.asarray(stops, dtype=np.int32),
         step_ids=tuple(index for index, _ in run),
-        imitate=tuple(step.imitate for _, step in run),
+        loss_mask=sampled,
+        imitation_mask=imitated,
     )

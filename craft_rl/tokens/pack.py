@@ -2,74 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from craft_rl.tokens.merge import TokenSequence, sequences
-from craft_rl.types import FloatArray, Group, IntArray, TokenBatch, Trajectory
+from craft_rl.types import FloatArray, TokenBatch, Trajectory
+
+
+def trajectory_id(trajectory: Trajectory) -> str:
+    """``group_id/sibling``: a trajectory's name in a ``TokenBatch``."""
+    return f"{trajectory.group_id}/{trajectory.sibling}"
 
 
 def pack(
-    trajectories: Sequence[Trajectory] | Sequence[Group],
-    advantages: Sequence[float | FloatArray] | None = None,
+    trajectories: Sequence[Trajectory],
+    advantages: Mapping[str, float | FloatArray] | None = None,
     *,
     imitation: bool = False,
 ) -> TokenBatch:
     """All sequences of these trajectories, in their order, one after another.
 
     Args:
-        trajectories: or groups, which stand for their trajectories in sibling order.
-        advantages: one entry per trajectory: a number for all of its tokens, or an array [steps], one number for the
-            tokens of each step. None: 0 everywhere.
+        trajectories: those without a sampled token leave no sequence; none at all give a batch of length 0.
+        advantages: trajectory id -> one number for all its tokens, or [steps], one number for the tokens of
+            each step. None: 0 everywhere.
         imitation: leave steps with ``imitate=False`` out of the loss mask.
 
-    Returns:
-        The batch. Trajectories without a sampled token leave no sequence; nothing at all gives a batch of length 0.
-
     Raises:
-        ValueError: advantages do not fit the trajectories.
+        ValueError: a trajectory's advantages are missing or do not fit its steps; two have the same id.
     """
-    flat: list[Trajectory] = []
-    for entry in trajectories:
-        flat.extend(entry.trajectories if isinstance(entry, Group) else (entry,))
-    if advantages is not None and len(advantages) != len(flat):
-        raise ValueError(f"pack: {len(advantages)} advantages for {len(flat)} trajectories.")
+    names = [trajectory_id(t) for t in trajectories]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"pack: two trajectories are called {twice!r}.")
     owners: list[Trajectory] = []
     parts: list[TokenSequence] = []
+    masks: list[npt.NDArray[np.bool_]] = []
+    logprobs: list[FloatArray] = []
     weights: list[FloatArray] = []
-    masks = []
-    for number, trajectory in enumerate(flat):
-        advantage = np.asarray(0.0 if advantages is None else advantages[number], dtype=np.float32)
-        if advantage.ndim > 1 or (advantage.ndim == 1 and len(advantage) != len(trajectory.steps)):
-            raise ValueError(
-                f"pack: trajectory {_name(trajectory)} has {len(trajectory.steps)} steps, its advantages have shape "
-                f"{advantage.shape}."
-            )
-        per_step = np.broadcast_to(advantage, (len(trajectory.steps),))
+    for name, trajectory in zip(names, trajectories, strict=True):
+        per_step = _per_step(name, trajectory, advantages)
         for part in sequences(trajectory):
-            mask = part.mask(imitation=imitation)
-            weight = np.zeros(len(part.token_ids), dtype=np.float32)
+            mask = part.imitation_mask if imitation else part.loss_mask
+            weight = np.zeros(len(mask), dtype=np.float32)
             for start, stop, step in zip(part.step_starts, part.step_stops, part.step_ids, strict=True):
                 weight[start:stop] = per_step[step]
             owners.append(trajectory)
             parts.append(part)
             masks.append(mask)
+            logprobs.append(np.where(mask, part.behaviour_logprobs, np.float32(0)))
             weights.append(np.where(mask, weight, np.float32(0)))
-    starts = np.cumsum([0, *(len(p.token_ids) for p in parts)], dtype=np.int32)
     return TokenBatch(
         token_ids=_join([p.token_ids for p in parts], np.int32),
         loss_mask=_join(masks, np.bool_),
-        behaviour_logprobs=_join(
-            [np.where(m, p.behaviour_logprobs, np.float32(0)) for m, p in zip(masks, parts, strict=True)], np.float32
-        ),
+        behaviour_logprobs=_join(logprobs, np.float32),
         advantages=_join(weights, np.float32),
-        sequence_starts=starts,
+        sequence_starts=np.cumsum([0, *(len(p.token_ids) for p in parts)], dtype=np.int32),
         step_starts=tuple(p.step_starts for p in parts),
         group_ids=tuple(t.group_id for t in owners),
-        trajectory_ids=tuple(_name(t) for t in owners),
+        trajectory_ids=tuple(trajectory_id(t) for t in owners),
         step_ids=tuple(p.step_ids for p in parts),
     )
 
@@ -78,99 +73,86 @@ def pack(
 class MicroBatch:
     """Some sequences of a ``TokenBatch``, padded on the right.
 
-    Attention is causal and positions count from 0, so that the padding behind a sequence touches nothing before it:
-    no attention mask is needed. All tensors are [B, T]; per-token values keep the meaning they have in
-    ``TokenBatch`` and are 0 on padding.
+    Attention is causal and positions count from 0, so padding behind a sequence touches nothing before it: no
+    attention mask is needed. ``batch.advantages[micro.index]`` lays any per-token array of the batch out as [B, T].
+
+    Example: sequences ``[7, 8, 3]`` with ``[7, 5]`` that start at 0 and 3 of the batch give
+    ``token_ids=[[7, 8, 3], [7, 5, 0]]``, ``index=[[0, 1, 2], [3, 4, 0]]``, ``lengths=[3, 2]``.
     """
 
-    sequence_ids: tuple[int, ...]
+    rows: tuple[int, ...]
     """[B] which sequences of the batch."""
-    token_ids: torch.Tensor
-    """int64, 0 on padding."""
-    lengths: torch.Tensor
-    """int64 [B]"""
-    index: torch.Tensor
-    """int64, place of each token on the batch's axis, -1 on padding."""
-    loss_mask: torch.Tensor
-    """bool"""
-    behaviour_logprobs: torch.Tensor
-    advantages: torch.Tensor
-    reference_logprobs: torch.Tensor | None = None
-    teacher_logprobs: torch.Tensor | None = None
-    credit: torch.Tensor | None = None
+    token_ids: npt.NDArray[np.int64]
+    """[B, T] 0 on padding."""
+    loss_mask: npt.NDArray[np.bool_]
+    """[B, T] False on padding."""
+    index: npt.NDArray[np.int64]
+    """[B, T] each token's place on the batch's axis, 0 on padding."""
+    lengths: npt.NDArray[np.int64]
+    """[B] tokens of each sequence."""
 
-    def to(self, device: torch.device | str) -> MicroBatch:
-        """The same on another device."""
-        moved = {
-            name: value.to(device) if isinstance(value := getattr(self, name), torch.Tensor) else value
-            for name in MicroBatch.__dataclass_fields__
-        }
-        return MicroBatch(**moved)
+    @property
+    def tokens(self) -> int:
+        """Tokens without padding."""
+        return int(self.lengths.sum())
 
 
 def micro_batches(
-    batch: TokenBatch, max_tokens: int, *, only: Sequence[int] | None = None
+    batch: TokenBatch, max_tokens: int, rows: Sequence[int] | None = None
 ) -> Iterator[MicroBatch]:
     """Cut a batch into padded rectangles of at most ``max_tokens`` entries, padding included.
 
-    Sequences go by falling length, equals in the order of the batch: little padding, largest rectangle first, and an
-    order that depends on the batch alone. A sequence longer than the budget is a micro-batch of its own.
+    Sequences go by falling length, equals in the order of the batch: little padding, the largest rectangle first,
+    an order that depends on the batch alone. A sequence longer than the budget is a micro-batch of its own.
 
     Args:
+        batch: packed sequences.
         max_tokens: budget of B * T.
-        only: ids of the sequences to yield; None yields all.
+        rows: sequences to yield, each once; None yields all.
+
+    Raises:
+        ValueError: ``max_tokens`` is below 1.
     """
     if max_tokens < 1:
         raise ValueError(f"micro_batches: max_tokens must be at least 1, got {max_tokens}.")
-    lengths = np.diff(batch.sequence_starts)
-    chosen = range(len(lengths)) if only is None else sorted(set(only))
-    ordered = sorted(chosen, key=lambda i: (-int(lengths[i]), i))
-    start = 0
-    while start < len(ordered):
-        rows = max(1, max_tokens // int(lengths[ordered[start]]))
-        yield _rectangle(batch, ordered[start : start + rows])
-        start += rows
+    lengths = np.diff(batch.sequence_starts).tolist()
+    chosen = range(len(lengths)) if rows is None else sorted(set(rows))
+    ordered = sorted(chosen, key=lambda row: (-lengths[row], row))
+    first = 0
+    while first < len(ordered):
+        count = max(1, max_tokens // lengths[ordered[first]])
+        yield _rectangle(batch, ordered[first : first + count])
+        first += count
 
 
-def scatter(batch: TokenBatch, micro: MicroBatch, values: torch.Tensor, out: FloatArray) -> None:
-    """Write per-token ``values`` [B, T] of a micro-batch to their places in ``out`` [N], under the loss mask only."""
-    mask = micro.loss_mask
-    out[micro.index[mask].cpu().numpy()] = values.detach()[mask].float().cpu().numpy()
-
-
-def _rectangle(batch: TokenBatch, ids: Sequence[int]) -> MicroBatch:
-    starts = batch.sequence_starts
-    lengths = np.asarray([starts[i + 1] - starts[i] for i in ids], dtype=np.int64)
+def _rectangle(batch: TokenBatch, rows: Sequence[int]) -> MicroBatch:
+    starts = batch.sequence_starts[list(rows)].astype(np.int64)
+    lengths = batch.sequence_starts[[row + 1 for row in rows]] - starts
     offsets = np.arange(lengths.max())
-    index = np.where(
-        offsets < lengths[:, None], np.asarray([starts[i] for i in ids], dtype=np.int64)[:, None] + offsets, -1
-    )
-
-    def laid(values: IntArray | FloatArray | np.ndarray) -> torch.Tensor:
-        rows = values[index]
-        rows[index < 0] = 0
-        return torch.from_numpy(rows)
-
-    def maybe(values: FloatArray | None) -> torch.Tensor | None:
-        return None if values is None else laid(values)
-
+    inside = offsets < lengths[:, None]
+    index = np.where(inside, starts[:, None] + offsets, 0)
     return MicroBatch(
-        sequence_ids=tuple(ids),
-        token_ids=laid(batch.token_ids.astype(np.int64)),
-        lengths=torch.from_numpy(lengths),
-        index=torch.from_numpy(index),
-        loss_mask=laid(batch.loss_mask),
-        behaviour_logprobs=laid(batch.behaviour_logprobs),
-        advantages=laid(batch.advantages),
-        reference_logprobs=maybe(batch.reference_logprobs),
-        teacher_logprobs=maybe(batch.teacher_logprobs),
-        credit=maybe(batch.credit),
+        rows=tuple(rows),
+        token_ids=np.where(inside, batch.token_ids[index], 0).astype(np.int64),
+        loss_mask=inside & batch.loss_mask[index],
+        index=index,
+        lengths=lengths,
     )
 
 
-def _join(arrays: Sequence[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
+def _per_step(
+    name: str, trajectory: Trajectory, advantages: Mapping[str, float | FloatArray] | None
+) -> FloatArray:
+    steps = len(trajectory.steps)
+    if advantages is None:
+        return np.zeros(steps, dtype=np.float32)
+    if name not in advantages:
+        raise ValueError(f"pack: trajectory {name!r} has no advantage.")
+    given = np.asarray(advantages[name], dtype=np.float32)
+    if given.ndim > 1 or (given.ndim == 1 and len(given) != steps):
+        raise ValueError(f"pack: {name!r} has {steps} steps, its advantages have shape {given.shape}.")
+    return np.broadcast_to(given, (steps,))
+
+
+def _join(arrays: Sequence[npt.NDArray[Any]], dtype: type[np.generic]) -> npt.NDArray[Any]:
     return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.empty(0, dtype=dtype)
-
-
-def _name(trajectory: Trajectory) -> str:
-    return f"{trajectory.group_id}/{trajectory.sibling}"

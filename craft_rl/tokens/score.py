@@ -2,83 +2,88 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
-
-from craft_rl.tokens.pack import MicroBatch
 
 _CHUNK = 1 << 22
 """Most logits (tokens times vocabulary) that are held in float32 at once."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """What a model says about M masked tokens, in the order of ``mask.nonzero()``: row by row, left to right."""
+
+    logprobs: Tensor
+    """[M] float32 (float64 for a float64 model)."""
+    entropy: Tensor | None = None
+    """[M] of the distribution each token was drawn from, nats; absent unless asked for."""
+    greedy: Tensor | None = None
+    """[M] bool, whether the token is the most probable one; absent unless asked for."""
+
+
 def token_logprobs(
     model: Any,
-    batch: MicroBatch,
+    token_ids: Tensor,
+    mask: Tensor,
+    *,
     temperature: float = 1.0,
-    with_entropy: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Log-prob of each masked token given the tokens before it in its sequence.
+    entropy: bool = False,
+    greedy: bool = False,
+) -> Scored:
+    """Log-prob of each masked token given the tokens before it in its row.
 
-    The output layer runs on positions under the loss mask alone, in chunks, so that no [B, T, V] tensor exists;
+    The output layer runs on positions before masked tokens alone, in chunks, so that no [B, T, V] tensor exists;
     with gradients, chunks are computed again on the way back instead of being kept.
 
     Args:
-        model: a causal language model.
-        batch: on the model's device.
+        model: a causal language model; in training or evaluation mode, as its owner left it.
+        token_ids: int64 [B, T], padded on the right.
+        mask: bool [B, T], True on the tokens to score.
         temperature: the distribution is softmax(logits / temperature); 0 means 1, as for greedy completions.
-        with_entropy: also the entropy of that distribution at each position.
-
-    Returns:
-        float32 [B, T] log-probs, entry t belonging to token t, 0 outside the mask; entropies likewise, or None.
+        entropy: also return entropies.
+        greedy: also return whether each token is the most probable one.
 
     Raises:
-        ValueError: a sequence's first token is under the loss mask; nothing precedes it.
+        ValueError: a row's first token is under the mask; nothing precedes it.
     """
-    mask = batch.loss_mask
     if bool(mask[:, 0].any()):
-        raise ValueError("token_logprobs: the first token of a sequence is under the loss mask; nothing predicts it.")
+        raise ValueError("token_logprobs: the first token of a row is under the mask; nothing predicts it.")
     scale = 1.0 / temperature if temperature > 0 else 1.0
     rows, columns = mask.nonzero(as_tuple=True)
-    targets = batch.token_ids[rows, columns]
+    targets = token_ids[rows, columns]
     body, head = _split(model)
+    # Right padding under causal attention needs no mask; without one the fast attention kernels stay available.
     if head is None:
-        source = model(input_ids=batch.token_ids, use_cache=False).logits[rows, columns - 1]
+        source = model(input_ids=token_ids, use_cache=False).logits[rows, columns - 1]
         vocabulary = source.shape[-1]
     else:
-        # Right padding and causal attention: no mask is needed, and the fast attention kernels stay available.
-        source = body(input_ids=batch.token_ids, use_cache=False).last_hidden_state[rows, columns - 1]
+        source = body(input_ids=token_ids, use_cache=False).last_hidden_state[rows, columns - 1]
         vocabulary = head.weight.shape[0]
-    logprobs, entropies = [], []
-    size = max(1, _CHUNK // vocabulary)
-    total = len(targets)
 
-    def run(part: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(part: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scores = part if head is None else head(part)
-        logp = torch.log_softmax(scores.float() * scale, dim=-1)
-        entropy = -(logp.exp() * logp).sum(-1) if with_entropy else logp.new_zeros(0)
-        return logp.gather(1, ids.unsqueeze(1)).squeeze(1), entropy
+        scores = scores if scores.dtype == torch.float64 else scores.float()
+        logp = torch.log_softmax(scores * scale if scale != 1.0 else scores, dim=-1)
+        spread = -(logp.exp() * logp).sum(-1) if entropy else logp.new_zeros(0)
+        best = logp.detach().argmax(-1) == ids if greedy else ids.new_zeros(0, dtype=torch.bool)
+        return logp.gather(1, ids.unsqueeze(1)).squeeze(1), spread, best
 
-    for start in range(0, total, size):
+    size = max(1, _CHUNK // vocabulary)
+    pieces = []
+    for start in range(0, max(len(targets), 1), size):
         part, ids = source[start : start + size], targets[start : start + size]
-        if total > size and torch.is_grad_enabled():
-            picked, entropy = checkpoint(run, part, ids, use_reentrant=False)
+        if len(targets) > size and torch.is_grad_enabled():
+            pieces.append(checkpoint(run, part, ids, use_reentrant=False))
         else:
-            picked, entropy = run(part, ids)
-        logprobs.append(picked)
-        entropies.append(entropy)
-    flat = rows * mask.shape[1] + columns
-
-    def laid(parts: list[torch.Tensor]) -> torch.Tensor:
-        out = torch.zeros(mask.numel(), dtype=torch.float32, device=mask.device)
-        if parts:
-            out = out.index_put((flat,), torch.cat(parts))
-        return out.view(mask.shape)
-
-    return laid(logprobs), laid(entropies) if with_entropy else None
+            pieces.append(run(part, ids))
+    logprobs, spreads, bests = (torch.cat(kind) for kind in zip(*pieces, strict=True))
+    return Scored(logprobs=logprobs, entropy=spreads if entropy else None, greedy=bests if greedy else None)
 
 
 _PROVEN: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
