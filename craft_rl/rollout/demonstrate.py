@@ -13,10 +13,11 @@ from craft_envs.errors import ConfigError, shown
 from craft_envs.types import StepInfo
 from craft_rl.agent.parse import write_response
 from craft_rl.agent.policy_io import PolicyIO
+from craft_rl.agent.prompt import Message, PromptSettings
 from craft_rl.engine.protocol import Completion
 from craft_rl.rollout.episode import Episode, EpisodeSpec, RolloutProfile, check_specs
 from craft_rl.rollout.seeds import named_seed
-from craft_rl.types import Trajectory
+from craft_rl.types import IntArray, Trajectory
 
 AgentFactory = Callable[[TextEnv], Agent]
 """Builds an agent for the environment that it will play."""
@@ -72,6 +73,22 @@ def demonstrate(
     return done
 
 
+def play_agent(
+    specs: Sequence[EpisodeSpec],
+    world: World,
+    agent: str | AgentFactory,
+    *,
+    on_done: Callable[[Trajectory], None] | None = None,
+) -> list[Trajectory]:
+    """Let an agent play without recording tokens: same endings, same failures, empty ids.
+
+    Raises:
+        ConfigError: unknown agent or task.
+    """
+    io = PolicyIO(codec=_NoTokens(), prompt=PromptSettings(template="compact/1", window=0, admissible=False))
+    return demonstrate(specs, world, io, agent=agent, max_context=1 << 31, on_done=on_done)
+
+
 def demonstration_specs(
     task_ids: Sequence[str], *, per_task: int = 1, seed: int = 0, max_steps: int | None = None
 ) -> list[EpisodeSpec]:
@@ -87,6 +104,29 @@ def demonstration_specs(
         for task_id in task_ids
         for index in range(per_task)
     ]
+
+
+class _NoTokens:
+    """A codec for agents that have no tokenizer: the text of a response is kept until it is read back."""
+
+    stop_ids = ()
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def open(self, messages: Sequence[Message]) -> IntArray:
+        # Engines need a prompt of at least one id; nothing reads it here.
+        return np.zeros(1, np.int32)
+
+    def extend(self, prompt_ids: IntArray, completion_ids: IntArray, user_text: str) -> IntArray:
+        return prompt_ids
+
+    def respond(self, text: str) -> IntArray:
+        self._text = text
+        return np.zeros(0, np.int32)
+
+    def decode(self, ids: IntArray) -> str:
+        return self._text
 
 
 class _Seat(TextEnv):
