@@ -64,8 +64,8 @@ class Comparison:
         if self.better == self.worse == 0:
             return f"No difference on any of the {self.tasks} tasks."
         return (
-            f"Too small to tell: the interval includes 0. With {self.tasks} tasks of this spread, a difference "
-            f"of about {100 * self.detectable:.1f} points would show four times out of five."
+            f"Too small to tell: the interval includes 0. With {self.tasks} tasks of this spread, a "
+            f"difference of about {100 * self.detectable:.1f} points would show four times out of five."
         )
 
 
