@@ -1,7 +1,7 @@
 """Group-relative advantages of GRPO.
 
-Source: Shao et al. 2024, DeepSeekMath, arXiv 2402.03300, section 4.1: A_i = (R_i - mean(R)) / std(R). Without the
-division: Liu et al. 2025, "Understanding R1-Zero-like training", arXiv 2503.20783.
+Source: Shao et al. 2024, DeepSeekMath, arXiv 2402.03300, section 4.1: A_i = (R_i - mean(R)) / std(R).
+Without the division: Liu et al. 2025, "Understanding R1-Zero-like training", arXiv 2503.20783.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def grpo_advantages(
         remains. A trainer that wants no signal from such a group must leave it out.
     """
     stats = group_statistics(scores, group, counted)
-    alone = stats.count <= 1
+    alone = stats.rows <= 1
     mean = torch.where(alone, torch.zeros_like(scores), stats.mean)
     centred = scores - mean
     if divide_by_std:

@@ -2,10 +2,10 @@
 
 A *row* is what one advantage belongs to. Two choices exist:
 
-* ``trajectory`` (default): one row per trajectory. Mean, std are over the G siblings, so every trajectory weighs
-  the same in the baseline, long or short, and the advantages of a group sum to 0 over its trajectories.
-* ``per_step``: one row per step, all steps of the group in one pool, as in the published code. An episode of 50
-  steps then counts 50 times in mean and std, and the sum over trajectories is in general not 0.
+* ``trajectory`` (default): one row per trajectory. Mean, std are over the G siblings, so every trajectory
+  weighs the same in the baseline, long or short; the advantages of a group sum to 0 over its trajectories.
+* ``per_step``: one row per step, all steps of the group in one pool, as in the published code. An episode of
+  50 steps then counts 50 times in mean and std, and the sum over trajectories is in general not 0.
 
 The penalty for invalid actions, with coefficient c:
 
@@ -29,7 +29,7 @@ class GroupStatistics(NamedTuple):
     """[R] mean score of the row's group."""
     std: Tensor
     """[R] unbiased standard deviation of the row's group; 0 where fewer than two rows were counted."""
-    count: Tensor
+    rows: Tensor
     """[R] rows counted in the row's group."""
     level: Tensor
     """[R] bool, all counted scores of the group are equal bit for bit, the row's own score included."""

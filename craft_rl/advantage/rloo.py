@@ -24,7 +24,7 @@ def rloo_advantages(scores: Tensor, group: Tensor, *, counted: Tensor | None = N
         [R] advantages; a group with one counted row keeps its raw score, as published.
     """
     stats = group_statistics(scores, group, counted)
-    n = stats.count
+    n = stats.rows
     advantages = (scores - stats.mean) * (n / (n - 1.0).clamp_min(1.0))
     # equal scores must cancel exactly, whatever the mean's rounding
     advantages = torch.where(stats.level, torch.zeros_like(scores), advantages)

@@ -1,6 +1,7 @@
 """Estimators of the KL divergence from the policy to a frozen reference, per token.
 
-Source: J. Schulman, "Approximating KL divergence", 2020. With d = log pi_ref - log pi on tokens sampled from pi:
+Source: J. Schulman, "Approximating KL divergence", 2020. With d = log pi_ref - log pi on tokens sampled from
+pi:
 
 ====== ========================== ==========================================================
 k1     -d                         unbiased, high variance, may be negative

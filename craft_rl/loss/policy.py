@@ -1,6 +1,6 @@
 """The clipped policy-gradient loss of PPO with a dual clip.
 
-Sources: Schulman et al. 2017, arXiv 1707.06347, eq. (7); dual clip: Ye et al. 2020, arXiv 1912.09729, eq. (5).
+Sources: Schulman et al. 2017, arXiv 1707.06347, eq. (7); dual clip: Ye et al. 2020, arXiv 1912.09729, (5).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from craft_rl.loss.aggregate import masked_mean
 
 _MAX_LOG_RATIO = 20.0
-"""Above it every branch is flat already; the bound keeps exp() finite, so that 0 * inf never reaches a gradient."""
+"""Above it every branch is flat already; the bound keeps exp() finite: 0 * inf must not reach a gradient."""
 
 
 class PolicyLoss(NamedTuple):

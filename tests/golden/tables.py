@@ -13,7 +13,7 @@ import torch
 
 
 def cases(family: str, *tags: str) -> list[Any]:
-    """One pytest parameter per case of ``family`` that carries all ``tags``; one skipped parameter without data."""
+    """One pytest parameter per case of ``family`` with all ``tags``; one skipped parameter without data."""
     root = os.environ.get("CRAFT_GOLDENS")
     path = Path(root or ".") / "methods" / f"{family}.jsonl.gz"
     if not root or not path.is_file():

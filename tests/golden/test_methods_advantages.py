@@ -61,6 +61,10 @@ def test_from_rewards_to_advantages(case):
         divide_by_std=config["norm_adv_by_std_in_grpo"],
         epsilon=config["epsilon"],
     )
-    length = given["response_length"] if isinstance(given["response_length"], int) else len(case["expected"]["advantages"][0])
+    length = (
+        given["response_length"]
+        if isinstance(given["response_length"], int)
+        else len(case["expected"]["advantages"][0])
+    )
     mask = torch.arange(length) < torch.tensor(given["valid_response_length"]).unsqueeze(-1)
     assert_close(rows.unsqueeze(-1) * mask, case["expected"]["advantages"])

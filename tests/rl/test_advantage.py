@@ -60,5 +60,5 @@ def test_statistics_by_hand():
     stats = group_statistics(f64(2, 4, 9), torch.tensor([0, 0, 1]))
     assert stats.mean.tolist() == [3.0, 3.0, 9.0]
     assert stats.std.tolist() == pytest.approx([math.sqrt(2), math.sqrt(2), 0.0])
-    assert stats.count.tolist() == [2.0, 2.0, 1.0]
+    assert stats.rows.tolist() == [2.0, 2.0, 1.0]
     assert stats.level.tolist() == [False, False, True]

@@ -44,7 +44,9 @@ def test_clipped_loss_by_hand(advantage, ratio, loss, gradient):
 def test_extreme_ratios_leave_finite_gradients_in_float32(advantage, kind):
     logprobs = torch.tensor([-1.0, -300.0]).requires_grad_()
     other = torch.tensor([-300.0, -1.0])
-    loss = clipped_policy_loss(logprobs, other, torch.full((2,), advantage)).loss + kl_estimate(logprobs, other, kind)
+    loss = clipped_policy_loss(logprobs, other, torch.full((2,), advantage)).loss + kl_estimate(
+        logprobs, other, kind
+    )
     loss.sum().backward()
     assert torch.isfinite(loss).all()
     assert logprobs.grad is not None and torch.isfinite(logprobs.grad).all()

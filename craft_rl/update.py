@@ -1,0 +1,302 @@
+"""The maths of one update: from a packed batch with advantages to optimiser steps."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from craft_envs.errors import CraftError
+from craft_rl.config import TrainConfig
+from craft_rl.loss.aggregate import token_mean_weights, unit_mean_weights
+from craft_rl.loss.kl import kl_estimate
+from craft_rl.loss.policy import clipped_policy_loss
+from craft_rl.optim import build_optimizer, clip_gradients, rate_at, set_rate
+from craft_rl.rollout.seeds import named_seed
+from craft_rl.tokens.pack import MicroBatch, micro_batches
+from craft_rl.tokens.score import token_logprobs
+from craft_rl.types import TokenBatch
+
+
+@dataclass(slots=True)
+class Learned:
+    """What one update did; sums over its optimiser steps, weighted like the loss."""
+
+    terms: dict[str, float] = field(default_factory=dict)
+    """Loss terms before their coefficients, mean over optimiser steps."""
+    weighted: dict[str, float] = field(default_factory=dict)
+    """Loss terms times their coefficients; they add up to the loss."""
+    clip_share: float = 0.0
+    """Share of tokens at which the clip decided."""
+    clip_dual_share: float = 0.0
+    """Share of tokens at which the dual clip decided."""
+    moved: float = 0.0
+    """Mean of log pi_old - log pi over tokens."""
+    grad_norm: float = 0.0
+    """Mean norm before clipping."""
+    learning_rate: float = 0.0
+    """Rate of the last optimiser step."""
+    tokens: int = 0
+    """Tokens under the loss mask, those of level groups included."""
+    forward_tokens: int = 0
+    """Tokens that went forward and backward, all optimiser steps together, padding left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The per-token values of a batch on the model's device."""
+
+    advantages: Tensor
+    """[N]"""
+    behaviour: Tensor
+    """[N] log-probs by the sampler."""
+    reference: Tensor | None
+    """[N] log-probs of the frozen reference; None when no term needs them."""
+
+
+class Learner:
+    """Owns the optimiser; turns batches into weight changes.
+
+    Everything that depends on tokens is a sum over tokens with weights fixed for the whole optimiser step
+    (``loss/aggregate.py``), so the order of sequences or the size of micro-batches cannot matter beyond
+    rounding.
+
+    The model stays in evaluation mode: dropout would make the trained log-probs differ from the sampled ones.
+    """
+
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, *, temperature: float, reference: nn.Module | None = None
+    ) -> None:
+        """Build the optimiser.
+
+        Args:
+            model: causal language model, trained in place.
+            config: loss, optimiser, number of updates.
+            temperature: that of the sampler; log-probs are taken at the same.
+            reference: frozen model of the KL term, on the model's device; must be given iff ``kl_coef > 0``.
+        """
+        if (reference is not None) != (config.kl_coef > 0):
+            raise ValueError("A reference model must be given exactly when kl_coef is above 0.")
+        self.model = model.eval()
+        self.reference = reference.eval().requires_grad_(False) if reference is not None else None
+        self.config = config
+        self.temperature = temperature
+        self.optimizer = build_optimizer(model, config.optim)
+        parameter = next(model.parameters())
+        self._device, self._dtype = parameter.device, parameter.dtype
+        if self._dtype in (torch.bfloat16, torch.float16):
+            self._dtype = torch.float32
+
+    def learn(self, batch: TokenBatch, *, update: int) -> Learned:
+        """All optimiser steps of one update.
+
+        Args:
+            batch: every trainable trajectory of the update, level groups included.
+            update: number of updates before this one; decides minibatches with the learning rate.
+
+        Raises:
+            CraftError: a gradient is not finite; the weights are left as they were before that step.
+        """
+        config = self.config
+        columns = self.columns(batch)
+        learned = Learned(tokens=int(batch.loss_mask.sum()))
+        needed = needed_sequences(batch, config)
+        old = self._old_logprobs(batch, columns, needed)
+        steps = config.passes * config.minibatches
+        for number, rows in enumerate(minibatch_rows(batch, config, update)):
+            progress = (update * steps + number + 0.5) / (config.updates * steps)
+            learned.learning_rate = rate_at(config.optim, progress)
+            set_rate(self.optimizer, learned.learning_rate)
+            self.optimizer.zero_grad(set_to_none=True)
+            weights = loss_weights(batch, rows, config.aggregation).to(self._device, self._dtype)
+            active = [row for row in rows if needed[row]]
+            self.accumulate(batch, columns, active, weights, old, learned, share=1.0 / steps)
+            norm = clip_gradients(self.model.parameters(), config.optim.grad_clip)
+            if not np.isfinite(norm):
+                self.optimizer.zero_grad(set_to_none=True)
+                raise CraftError(
+                    f"the gradient of update {update} is not finite",
+                    where=f"optimiser step {number + 1} of {steps}",
+                    remedy="lower optim.learning_rate, or use autocast=none; the last checkpoint is intact",
+                )
+            learned.grad_norm += norm / steps
+            if active:
+                self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return learned
+
+    def accumulate(
+        self,
+        batch: TokenBatch,
+        columns: Columns,
+        rows: Sequence[int],
+        weights: Tensor,
+        old: Tensor | None,
+        learned: Learned,
+        *,
+        share: float = 1.0,
+    ) -> None:
+        """Add the gradient of one optimiser step's loss, micro-batch by micro-batch.
+
+        Args:
+            batch: packed sequences.
+            columns: its per-token tensors, from ``columns()``.
+            rows: sequences to run.
+            weights: [N] of the aggregation.
+            old: [N] denominators of the ratio; None where the current log-probs are their own.
+            learned: sums are added to it.
+            share: weight of this optimiser step in ``learned``.
+        """
+        config = self.config
+        total = max(float((weights > 0).sum()), 1.0)
+        for micro in micro_batches(batch, config.micro_batch_tokens, rows):
+            index, logprobs, entropies = self._score(self.model, micro, entropy=config.entropy_coef > 0)
+            w = weights[index]
+            before = logprobs.detach() if old is None else old[index]
+            policy = clipped_policy_loss(
+                logprobs,
+                before,
+                columns.advantages[index],
+                clip_low=config.clip_low,
+                clip_high=config.clip_high,
+                clip_dual=config.clip_dual,
+            )
+            term = (policy.loss * w).sum()
+            loss = term
+            _add(learned, "policy", term, 1.0, share)
+            if entropies is not None:
+                term = (entropies * w).sum()
+                loss = loss - config.entropy_coef * term
+                _add(learned, "entropy", term, -config.entropy_coef, share)
+            if columns.reference is not None:
+                term = (kl_estimate(logprobs, columns.reference[index], config.kl_kind) * w).sum()
+                loss = loss + config.kl_coef * term
+                _add(learned, "kl", term, config.kl_coef, share)
+            loss.backward()
+            learned.clip_share += float(policy.clipped.sum()) / total * share
+            learned.clip_dual_share += float(policy.clipped_lower.sum()) / total * share
+            learned.moved -= float(policy.log_ratio.sum()) / total * share
+            learned.forward_tokens += micro.tokens
+
+    @torch.no_grad()
+    def score_batch(self, model: nn.Module, batch: TokenBatch, rows: Sequence[int]) -> Tensor:
+        """[N] log-probs of the tokens under the mask of ``rows`` by the training code, 0 elsewhere."""
+        out = torch.zeros(len(batch.token_ids), dtype=self._dtype, device=self._device)
+        for micro in micro_batches(batch, self.config.micro_batch_tokens, rows):
+            index, logprobs, _ = self._score(model, micro, entropy=False)
+            out[index] = logprobs
+        return out
+
+    def columns(self, batch: TokenBatch) -> Columns:
+        """The per-token tensors of ``batch``; reference log-probs only where a term needs them."""
+
+        def column(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values).to(self._device, self._dtype)
+
+        reference = None
+        if self.reference is not None:
+            reference = self.score_batch(self.reference, batch, range(len(batch)))
+        return Columns(
+            advantages=column(batch.advantages),
+            behaviour=column(batch.behaviour_logprobs),
+            reference=reference,
+        )
+
+    def _old_logprobs(self, batch: TokenBatch, columns: Columns, needed: Sequence[bool]) -> Tensor | None:
+        if self.config.old_logprobs == "sampler":
+            return columns.behaviour
+        if self.config.always_on_policy:
+            return None
+        return self.score_batch(self.model, batch, [row for row, wanted in enumerate(needed) if wanted])
+
+    def _score(
+        self, model: nn.Module, micro: MicroBatch, *, entropy: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """[M] places on the batch's axis, log-probs, entropies of the tokens under the mask."""
+        mask = torch.from_numpy(micro.loss_mask).to(self._device)
+        ids = torch.from_numpy(micro.token_ids).to(self._device)
+        with self._autocast():
+            scored = token_logprobs(model, ids, mask, temperature=self.temperature, entropy=entropy)
+        index = torch.from_numpy(micro.index[micro.loss_mask]).to(self._device)
+        return index, scored.logprobs, scored.entropy
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self.config.autocast == "bf16":
+            return torch.autocast(self._device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+
+def loss_weights(
+    batch: TokenBatch, rows: Sequence[int], aggregation: Literal["trajectory", "step", "token"]
+) -> Tensor:
+    """[N] weight of every token in one optimiser step's loss; 0 outside the mask and outside ``rows``.
+
+    Args:
+        batch: packed sequences.
+        rows: sequences of the optimiser step, those of level groups included: a group without a signal still
+            counts in the denominators, so that leaving out its forward pass changes nothing.
+        aggregation: what gets equal weight, see ``loss/aggregate.py``.
+    """
+    chosen = np.zeros(len(batch.token_ids), dtype=np.bool_)
+    unit = np.zeros(len(batch.token_ids), dtype=np.int64)
+    names: dict[object, int] = {}
+    for row in rows:
+        start, end = int(batch.sequence_starts[row]), int(batch.sequence_starts[row + 1])
+        chosen[start:end] = batch.loss_mask[start:end]
+        trajectory = batch.trajectory_ids[row]
+        if aggregation == "trajectory":
+            unit[start:end] = names.setdefault(trajectory, len(names))
+        elif aggregation == "step":
+            edges = [*batch.step_starts[row].tolist(), end - start]
+            for step, (low, high) in zip(batch.step_ids[row], itertools.pairwise(edges), strict=True):
+                unit[start + low : start + high] = names.setdefault((trajectory, step), len(names))
+    mask = torch.from_numpy(chosen)
+    if aggregation == "token":
+        return token_mean_weights(mask)
+    return unit_mean_weights(mask, torch.from_numpy(unit))
+
+
+def needed_sequences(batch: TokenBatch, config: TrainConfig) -> list[bool]:
+    """[S] whether a sequence can change the loss: all do when a term beyond the policy's is on.
+
+    Without such a term a sequence whose advantages are all 0 has policy loss 0 with gradient exactly 0.
+    """
+    if config.kl_coef > 0 or config.entropy_coef > 0:
+        return [True] * len(batch)
+    starts = batch.sequence_starts
+    return [bool(batch.advantages[starts[row] : starts[row + 1]].any()) for row in range(len(batch))]
+
+
+def minibatch_rows(batch: TokenBatch, config: TrainConfig, update: int) -> Iterator[list[int]]:
+    """Sequences of each optimiser step; whole trajectories, split by a private generator.
+
+    Args:
+        batch: packed sequences.
+        config: ``passes``, ``minibatches``, ``seed``.
+        update: decides the draw together with the seed.
+    """
+    names = list(dict.fromkeys(batch.trajectory_ids))
+    rows_of: dict[str, list[int]] = {name: [] for name in names}
+    for row, name in enumerate(batch.trajectory_ids):
+        rows_of[name].append(row)
+    if config.minibatches == 1:
+        for _ in range(config.passes):
+            yield list(range(len(batch)))
+        return
+    for number in range(config.passes):
+        order = np.random.Generator(np.random.Philox(named_seed("minibatch", config.seed, update, number)))
+        drawn = order.permutation(len(names))
+        for part in np.array_split(drawn, min(config.minibatches, len(names))):
+            yield sorted(row for i in part for row in rows_of[names[i]])
+
+
+def _add(learned: Learned, name: str, term: Tensor, coefficient: float, share: float) -> None:
+    value = float(term.detach()) * share
+    learned.terms[name] = learned.terms.get(name, 0.0) + value
+    learned.weighted[name] = learned.weighted.get(name, 0.0) + coefficient * value
