@@ -50,18 +50,18 @@ class _Work:
 class HFEngine:
     """Sampling from a ``transformers`` causal language model.
 
-    How a call runs: sessions of the call get the front slots; prompt ids that are not cached yet, all but the last
-    of each prompt, are encoded in chunks; then all rows decode together, one token a pass, beginning with
-    the last prompt id. Rows that have finished drop out.
+    How a call runs: sessions of the call get the front slots; prompt ids that are not cached yet, all but the
+    last of each prompt, are encoded in chunks; then all rows decode together, one token a pass, beginning
+    with the last prompt id. Rows that have finished drop out.
 
-    Neighbours do not touch a request's tokens, to the last bit on CPU: rows of a matrix product do not depend on the
-    number of rows once there are a few (short batches are padded), and a prompt is encoded with a number of columns that its
-    own length decides.
+    Neighbours do not touch a request's tokens, to the last bit on CPU: rows of a matrix product do not depend
+    on the number of rows once there are a few (short batches are padded), and a prompt is encoded with a
+    number of columns that its own length decides.
 
     Args:
         model: a causal language model with full attention in all layers; moved or trained by its owner.
-        slots: most rows decoded together, also most episodes whose cache is kept. When more are alive, the least
-            recently used makes room (``counters.caches_evicted``) and is encoded again at its next step.
+        slots: most rows decoded together, also most episodes whose cache is kept. When more are alive, the
+            least recently used makes room (``counters.caches_evicted``); its next step encodes it again.
         max_context: most tokens of prompt and completion together.
         prefill_tokens: most tokens, padding included, that are encoded in one pass.
 
@@ -69,11 +69,11 @@ class HFEngine:
         ConfigError: the model needs another kind of cache, or the cache does not reproduce its log-probs.
     """
 
-    def __init__(
-        self, model: torch.nn.Module, *, slots: int, max_context: int, prefill_tokens: int = 4096
-    ) -> None:
+    def __init__(self, model: Any, *, slots: int, max_context: int, prefill_tokens: int = 4096) -> None:
         if slots < 1:
-            raise ConfigError(f"slots must be at least 1, got {slots}.", where="HFEngine", remedy="Use 16 or more.")
+            raise ConfigError(
+                f"slots must be at least 1, got {slots}.", where="HFEngine", remedy="Use 16 or more."
+            )
         limit = getattr(model.config, "max_position_embeddings", None)
         if max_context < 2 or (limit is not None and max_context > limit):
             raise ConfigError(
@@ -100,7 +100,10 @@ class HFEngine:
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion per request, in order; see ``Engine.generate``. More requests than slots run in turns."""
+        """One completion per request, in order; see ``Engine.generate``.
+
+        More requests than slots run one group of ``slots`` after another.
+        """
         check_requests(requests, self.max_context)
         training = self.model.training
         if training:
@@ -133,7 +136,8 @@ class HFEngine:
 
     @property
     def _min_rows(self) -> int:
-        """Fewest rows of a pass: CPU products of one to three rows sum in another order; threads split the rows."""
+        """Fewest rows of a pass."""
+        # Matrix products of one to three rows sum in another order on CPU; threads split the rows among them.
         return 8 * torch.get_num_threads() if self._device.type == "cpu" else 1
 
     def _serve(self, requests: Sequence[Request]) -> list[Completion]:
@@ -163,7 +167,7 @@ class HFEngine:
         ]
 
     def _seat(self, requests: Sequence[Request]) -> list[_Work]:
-        """Bring the sessions of the call into the front slots, evicting the least recently used where needed."""
+        """Bring the sessions of the call into the front slots; the least recently used others make room."""
         n = len(requests)
         wanted = {r.session_id for r in requests}
         newcomers = [r.session_id for r in requests if r.session_id not in self._sessions]
@@ -183,7 +187,7 @@ class HFEngine:
             self._owner[slot] = name
             self._sessions[name] = _Session(slot=slot, ids=np.empty(0, dtype=np.int32), used=self._calls)
         holes = [s for s in range(n) if self._owner[s] not in wanted]
-        behind = [self._sessions[r.session_id].slot for r in requests if self._sessions[r.session_id].slot >= n]
+        behind = [slot for r in requests if (slot := self._sessions[r.session_id].slot) >= n]
         pairs = list(zip(behind, holes, strict=True))
         self._exchange(pairs, max(len(s.ids) for s in self._sessions.values()))
         works = []
@@ -243,7 +247,7 @@ class HFEngine:
         positions = torch.from_numpy(position).to(self._device)
         self._cache.plan(rows, row_ids, torch.from_numpy(write).to(self._device), columns)
         seen = torch.arange(columns, device=self._device) <= positions.unsqueeze(-1)
-        mask = torch.zeros(seen.shape, dtype=self._dtype, device=self._device).masked_fill_(~seen, float("-inf"))
+        mask = self._additive(seen)
         self.model(
             input_ids=torch.from_numpy(ids).to(self._device),
             position_ids=positions,
@@ -269,7 +273,7 @@ class HFEngine:
         advance = torch.tensor([int(w is not None) for w in rows], device=self._device)
         write = torch.where(advance.bool(), position, self._cache.trash)
         seen = torch.arange(self._cache.columns, device=self._device) <= position.unsqueeze(1)
-        mask = torch.zeros(seen.shape, dtype=self._dtype, device=self._device).masked_fill_(~seen, float("-inf"))
+        mask = self._additive(seen)
         row_ids = torch.arange(len(rows), device=self._device)
         alive = n
         longest = max(at) + 1
@@ -305,6 +309,10 @@ class HFEngine:
             write += advance
             mask.view(-1).index_fill_(0, row_ids * mask.shape[1] + position, 0.0)
             longest += 1
+
+    def _additive(self, seen: torch.Tensor) -> torch.Tensor:
+        """0 where True, -inf elsewhere, in the model's type."""
+        return torch.zeros(seen.shape, dtype=self._dtype, device=self._device).masked_fill_(~seen, -torch.inf)
 
     def _record(self, rows: list[_Work | None], tokens: list[int], logprobs: list[float]) -> list[int]:
         """Append each live row's token; returns the rows that have finished."""
@@ -362,9 +370,12 @@ class HFEngine:
         """Sample a few tokens over two steps and compare their log-probs with a plain forward pass."""
         generator = np.random.Generator(np.random.Philox(key=0))
         # Leave the first ids alone: models put padding and other special ids there.
-        low, high = min(8, self.model.config.vocab_size - 1), self.model.config.vocab_size
+        high: int = self.model.get_input_embeddings().weight.shape[0]
+        low = min(8, high - 1)
         room = self.max_context - 2
-        prompts = {f"{i}": generator.integers(low, high, max(1, min(size, room))) for i, size in enumerate((3, 9))}
+        prompts = {
+            f"{i}": generator.integers(low, high, max(1, min(size, room))) for i, size in enumerate((3, 9))
+        }
         tolerance = 1e-3 if self._dtype in (torch.float32, torch.float64) else 0.15
         for step in range(2):
             requests = [
@@ -386,7 +397,7 @@ class HFEngine:
                 worst = float(np.abs(expected - completion.logprobs).max())
                 if not worst <= tolerance:
                     raise ConfigError(
-                        f"With the slot cache the log-probs of {type(self.model).__name__} are off by {worst:.2g}.",
+                        f"With the slot cache {type(self.model).__name__} gives log-probs off by {worst:.2g}.",
                         where="HFEngine",
                         remedy="Use open_engine, which falls back to the plain engine for such a model.",
                     )
@@ -405,7 +416,7 @@ class HFEngine:
         return logprobs.cpu().numpy()
 
 
-def open_engine(model: torch.nn.Module, *, slots: int, max_context: int) -> Engine:
+def open_engine(model: Any, *, slots: int, max_context: int) -> Engine:
     """The fast engine where the model allows it, else the plain one with a warning that says why."""
     try:
         return HFEngine(model, slots=slots, max_context=max_context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from craft_rl.engine.sampling import Sampler
 class PlainEngine:
     """Works with every causal model, caches nothing; the oracle that faster engines are tested against."""
 
-    def __init__(self, model: torch.nn.Module, *, max_context: int) -> None:
+    def __init__(self, model: Any, *, max_context: int) -> None:
         self.model = model
         self.max_context = max_context
         self.policy_version = 0
@@ -82,12 +82,13 @@ def check_requests(requests: Sequence[Request], max_context: int) -> None:
     for request in requests:
         if request.session_id in seen:
             raise ValueError(
-                f"Two requests of one call belong to session {request.session_id!r}; give each its own session."
+                f"Two requests of one call belong to session {request.session_id!r}; give each its own."
             )
         seen.add(request.session_id)
-        if len(request.prompt_ids) >= max_context:
+        length = len(request.prompt_ids)
+        if length >= max_context:
             raise EngineFailure(
-                f"The prompt has {len(request.prompt_ids)} tokens, the context {max_context}: no room for an answer.",
+                f"The prompt has {length} tokens, the context {max_context}: no room for an answer.",
                 where=f"request {request.request_id!r}",
-                remedy="End the episode when the next prompt would not fit, or use a model with a longer context.",
+                remedy="End the episode before its prompt fills the context, or use a longer context.",
             )

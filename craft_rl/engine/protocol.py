@@ -13,13 +13,13 @@ from craft_rl.types import FloatArray, IntArray
 class Request:
     """One prompt to be continued.
 
-    Example: ``request_id="g0/3/7"``, ``session_id="g0/3"``, ``prompt_ids=[5, 88, 12]``, ``max_new_tokens=32``,
-    ``temperature=0.7``, ``seed=9241``, ``stop_ids=(3,)``.
+    Example: ``request_id="g0/3/7"``, ``session_id="g0/3"``, ``prompt_ids=[5, 88, 12]``,
+    ``max_new_tokens=32``, ``temperature=0.7``, ``seed=9241``, ``stop_ids=(3,)``.
     """
 
     request_id: str
     session_id: str
-    """The episode. What an engine has cached for it is used again where the new prompt begins with the same ids."""
+    """The episode. What an engine has cached for it is used where the new prompt begins with the same ids."""
     prompt_ids: IntArray
     """[P] with P >= 1"""
     max_new_tokens: int
@@ -54,15 +54,16 @@ class Request:
 class Completion:
     """What was sampled for one request.
 
-    Example: ``request_id="g0/3/7"``, ``token_ids=[41, 9, 3]``, ``logprobs=[-0.1, -0.7, -0.0]``, ``finish="stop"``.
+    Example: ``request_id="g0/3/7"``, ``token_ids=[41, 9, 3]``, ``logprobs=[-0.1, -0.7, -0.0]``,
+    ``finish="stop"``.
     """
 
     request_id: str
     token_ids: IntArray
     """[C] including the stop token when one was sampled."""
     logprobs: FloatArray
-    """[C] under the distribution that was sampled from (temperature, top_k and top_p applied); when temperature
-    is 0, under the model's own distribution. Nats."""
+    """[C] under the distribution that was sampled from (temperature, top_k and top_p applied); when
+    temperature is 0, under the model's own distribution. Nats."""
     finish: Literal["stop", "length"]
     """``length``: the token limit of the request or the context of the engine was reached."""
 

@@ -13,8 +13,8 @@ from craft_rl.engine.protocol import Request
 def uniforms(request: Request) -> np.ndarray:
     """All numbers in [0, 1) that a request can consume, one per token: float64 [max_new_tokens].
 
-    They are drawn from a Philox generator keyed by the request's seed, so token t depends on the seed, t, and the
-    model alone.
+    They are drawn from a Philox generator keyed by the request's seed, so token t depends on the seed, t, and
+    the model alone.
     """
     return np.random.Generator(np.random.Philox(key=request.seed)).random(request.max_new_tokens)
 

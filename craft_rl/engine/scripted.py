@@ -28,16 +28,19 @@ Answers = Mapping[str, Sequence[str | Sequence[int]]] | Callable[[Request, int],
 class ScriptedEngine:
     """Answers each session with its own list, one entry a step, followed by the request's first stop id.
 
-    Example: ``ScriptedEngine({"g0/0": ["<action>look</action>", [41, 9]]}, tokenizer)``. The log-prob of every token
-    is 0 (the script is certain). Answers longer than the request allows are cut and finish with ``length``.
+    Example: ``ScriptedEngine({"g0/0": ["<action>look</action>", [41, 9]]}, tokenizer)``. The log-prob of
+    every token is 0 (the script is certain). Answers longer than the request allows are cut and finish with
+    ``length``.
 
     Args:
-        answers: texts, encoded by the tokenizer, or token ids, taken as they are (no stop id is added to ids).
+        answers: texts, encoded by the tokenizer, or token ids, taken as they are (no stop id is added).
         tokenizer: only needed for texts.
         max_context: as for any engine.
     """
 
-    def __init__(self, answers: Answers, tokenizer: Codec | None = None, *, max_context: int = 1 << 20) -> None:
+    def __init__(
+        self, answers: Answers, tokenizer: Codec | None = None, *, max_context: int = 1 << 20
+    ) -> None:
         self._answers = answers
         self._tokenizer = tokenizer
         self._step: dict[str, int] = {}
@@ -94,7 +97,7 @@ class ScriptedEngine:
             script = self._answers.get(request.session_id, ())
             if step >= len(script):
                 raise EngineFailure(
-                    f"The script of session {request.session_id!r} has {len(script)} answers, step {step} was asked for.",
+                    f"Session {request.session_id!r} has a script of {len(script)}, asked for answer {step}.",
                     where="ScriptedEngine",
                     remedy="Give the session a longer list.",
                 )

@@ -11,13 +11,14 @@ COLUMNS = 128
 """Buffers grow by multiples of this many columns."""
 
 
-class SlotCache(Cache):
-    """Per-layer buffers [slots, heads, columns + 1, head_dim]; a slot holds one episode, a column one position.
+class SlotCache(Cache):  # type: ignore[misc]
+    """Per-layer buffers [slots, heads, columns + 1, head_dim]: a slot per episode, a column per position.
 
-    The model sees it as an ordinary ``transformers`` cache. Before each forward pass the caller says which slots are
-    in the batch, at which column each token is written, and how many columns attention reads (``plan``). Padding is
-    written to the extra last column, which attention never reads. Heads come before columns in memory because
-    attention with one query per slot is bound by reading keys and values; this order reads them without strides.
+    The model sees it as an ordinary ``transformers`` cache. Before each forward pass the caller says which
+    slots are in the batch, at which column each token is written, and how many columns attention reads
+    (``plan``). Padding is written to the extra last column, which attention never reads. Heads come before
+    columns in memory because attention with one query per slot is bound by reading keys and values; this
+    order reads them without strides.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -77,7 +78,8 @@ class SlotCache(Cache):
                 shape = (self.slots, states.shape[1], self.columns + 1, states.shape[3])
                 # Zeros, not uninitialised memory: a masked NaN still poisons attention (0 * NaN).
                 tensors.append(states.new_zeros(shape))
-        return self._store(self._keys[layer_idx], key_states), self._store(self._values[layer_idx], value_states)
+        keys = self._store(self._keys[layer_idx], key_states)
+        return keys, self._store(self._values[layer_idx], value_states)
 
     def _store(self, buffer: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         heads, dim = buffer.shape[1], buffer.shape[3]
@@ -93,7 +95,7 @@ class SlotCache(Cache):
         return buffer[:, :, : self._read].index_select(0, self._rows)
 
     def swap(self, pairs: list[tuple[int, int]], columns: int) -> None:
-        """Exchange the first ``columns`` columns of slots ``a`` and ``b`` for every pair (all slots distinct)."""
+        """Exchange the first ``columns`` columns of both slots of every pair; no slot occurs twice."""
         if not pairs:
             return
         left = torch.tensor([a for a, _ in pairs], device=self.device)

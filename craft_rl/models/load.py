@@ -15,7 +15,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from craft_envs.errors import ConfigError, CraftError, DataNotFound
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float64": torch.float64,
+}
 _WEIGHTS = ("*.safetensors", "*.bin", "*.safetensors.index.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model", "vocab.txt")
 
@@ -49,7 +54,8 @@ def load_policy(
 
     Raises:
         DataNotFound: no such folder, or the hub does not know the id, or cannot be reached.
-        ConfigError: device or dtype unknown; no tokenizer, weights or chat template; not a causal language model.
+        ConfigError: device or dtype unknown; no tokenizer, weights or chat template; not a causal language
+        model.
     """
     name = os.fspath(path_or_hub_id)
     torch_dtype, torch_device = _dtype(dtype), _device(device)
@@ -57,7 +63,9 @@ def load_policy(
     if local:
         _check_folder(Path(name))
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
-        raise DataNotFound(f"There is no model folder {name!r}.", where="load_policy", remedy="Check the path.")
+        raise DataNotFound(
+            f"There is no model folder {name!r}.", where="load_policy", remedy="Check the path."
+        )
     options = {"trust_remote_code": trust_remote_code, "local_files_only": local}
     try:
         config = AutoConfig.from_pretrained(name, **options)
@@ -85,8 +93,8 @@ def load_policy(
 def save_policy(policy: Policy, folder: str | os.PathLike[str]) -> Path:
     """Save as an ordinary Hugging Face folder, completely or not at all.
 
-    The files are written into a folder beside the target and renamed when they are complete; an older folder of that
-    name stays until then.
+    The files are written into a folder beside the target and renamed when they are complete; an older folder
+    of that name stays until then.
 
     Returns:
         The folder.
@@ -186,7 +194,9 @@ def _check_folder(folder: Path) -> None:
 
 def _dtype(name: str) -> torch.dtype:
     if name not in _DTYPES:
-        raise ConfigError(f"No dtype {name!r}.", where="load_policy", remedy=f"Choose one of {', '.join(_DTYPES)}.")
+        raise ConfigError(
+            f"No dtype {name!r}.", where="load_policy", remedy=f"Choose one of {', '.join(_DTYPES)}."
+        )
     return _DTYPES[name]
 
 

@@ -52,8 +52,8 @@ SIZES = {
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 1024) -> PreTrainedTokenizerBase:
     """A byte-level BPE tokenizer for these texts; any Unicode survives encoding and decoding (after NFC).
 
-    Normaliser, pre-tokeniser and class are exactly Qwen2's: ``AutoTokenizer`` builds those for every folder whose
-    model is a Qwen2, whatever the tokenizer file says, so anything else would be read back differently.
+    Normaliser, pre-tokeniser and class are exactly Qwen2's: ``AutoTokenizer`` builds those for every folder
+    whose model is a Qwen2, whatever the tokenizer file says, so anything else would be read back differently.
 
     Raises:
         ConfigError: ``vocab_size`` has no room for the 256 bytes and the special tokens.
@@ -123,7 +123,9 @@ def build_small(
         ConfigError: unknown size, or a width that the heads do not divide into even parts.
     """
     if size not in SIZES:
-        raise ConfigError(f"No size {size!r}.", where="build_small", remedy=f"Choose one of {', '.join(SIZES)}.")
+        raise ConfigError(
+            f"No size {size!r}.", where="build_small", remedy=f"Choose one of {', '.join(SIZES)}."
+        )
     preset = SIZES[size]
     width_, heads_ = width or preset.width, heads or preset.heads
     if width_ % (2 * heads_):
@@ -136,7 +138,8 @@ def build_small(
         tokenizer = texts_or_tokenizer
     else:
         tokenizer = train_tokenizer(texts_or_tokenizer, vocab_size)
-    # Eight thirds of the width give SwiGLU the parameters of a plain four-fold layer; a multiple of 16 is fast.
+    # Eight thirds of the width give SwiGLU the parameters of a plain four-fold layer; a multiple of 16 is
+    # fast.
     inner = preset.inner if width is None else -(-8 * width_ // 48) * 16
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -153,7 +156,8 @@ def build_small(
         pad_token_id=tokenizer.pad_token_id,
         attn_implementation="sdpa",
     )
-    # The constructor draws from the global generator; the fork hides that, the private generator then overwrites.
+    # The constructor draws from the global generator; the fork hides that, the private generator then
+    # overwrites.
     with torch.random.fork_rng(devices=[]):
         model = Qwen2ForCausalLM(config)
     _initialise(model, seed)

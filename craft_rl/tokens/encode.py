@@ -27,12 +27,12 @@ class Message(TypedDict):
 class ChatCodec:
     """Turns messages into prompts by a tokenizer's own chat template.
 
-    The first prompt of an episode is rendered by the template. From then on a prompt only grows: the sampled ids are
-    kept as they are, and what the template puts between an answer and the next one is cut out of a rendered sample
-    dialogue once. A template that rewrites earlier turns (Qwen3 drops old thoughts) would otherwise make the prompt
-    of each step disagree with the tokens that were sampled; here the policy sees its own earlier thoughts, and an
-    episode stays a single sequence. To follow such a template to the letter, open a fresh prompt each step
-    (``history="window"``), which gives one sequence per step.
+    The first prompt of an episode is rendered by the template. From then on a prompt only grows: the sampled
+    ids are kept as they are, and what the template puts between an answer and the next one is cut out of a
+    rendered sample dialogue once. A template that rewrites earlier turns (Qwen3 drops old thoughts) would
+    otherwise make the prompt of each step disagree with the tokens that were sampled; here the policy sees
+    its own earlier thoughts, and an episode stays a single sequence. To follow such a template to the letter,
+    open a fresh prompt each step (``history="window"``), which gives one sequence per step.
 
     Observations are data: text that looks like a special token is encoded as ordinary characters.
 
@@ -40,7 +40,8 @@ class ChatCodec:
         tokenizer: a fast Hugging Face tokenizer with a chat template.
 
     Raises:
-        ConfigError: there is no chat template, or its turns cannot be appended (they depend on more than the last
+        ConfigError: there is no chat template, or its turns cannot be appended (they depend on more than the
+        last
             answer and the new observation).
     """
 
@@ -157,7 +158,8 @@ class ChatCodec:
         return bridge[: end.end()], bridge[end.end() :], footer
 
     def _check(self) -> bool:
-        """Compare with whole renderings; returns whether the template strips white space around observations."""
+        """Compare with whole renderings; returns whether the template strips white space around
+        observations."""
         answers = ("A1", "A2 two", "A3 is three")
         turns: list[dict[str, str]] = []
         for number, answer in enumerate(answers):

@@ -14,8 +14,9 @@ from craft_rl.types import FloatArray, IntArray, Step, Trajectory
 class TokenSequence:
     """Consecutive steps of one trajectory that share one growing context.
 
-    Example, two steps: prompt ``[7, 8]``, completion ``[3, 2]``, next prompt ``[7, 8, 3, 2, 9]``, completion ``[4]``
-    give ``token_ids=[7, 8, 3, 2, 9, 4]``, ``step_starts=[2, 5]``, ``step_stops=[4, 6]``, ``step_ids=(0, 1)``.
+    Example, two steps: prompt ``[7, 8]``, completion ``[3, 2]``, next prompt ``[7, 8, 3, 2, 9]``, completion
+    ``[4]`` give ``token_ids=[7, 8, 3, 2, 9, 4]``, ``step_starts=[2, 5]``, ``step_stops=[4, 6]``,
+    ``step_ids=(0, 1)``.
     """
 
     token_ids: IntArray
@@ -37,8 +38,8 @@ class TokenSequence:
 def sequences(trajectory: Trajectory) -> list[TokenSequence]:
     """Merge a step into the sequence before it where its prompt begins with all of that sequence's tokens.
 
-    An append-only dialogue gives one sequence; fresh prompts each step give one sequence per step. Steps without any
-    sampled token are left out.
+    An append-only dialogue gives one sequence; fresh prompts each step give one sequence per step. Steps
+    without any sampled token are left out.
     """
     merged: list[TokenSequence] = []
     run: list[tuple[int, Step]] = []

@@ -74,7 +74,8 @@ class MicroBatch:
     """Some sequences of a ``TokenBatch``, padded on the right.
 
     Attention is causal and positions count from 0, so padding behind a sequence touches nothing before it: no
-    attention mask is needed. ``batch.advantages[micro.index]`` lays any per-token array of the batch out as [B, T].
+    attention mask is needed. ``batch.advantages[micro.index]`` lays any per-token array of the batch out as
+    [B, T].
 
     Example: sequences ``[7, 8, 3]`` with ``[7, 5]`` that start at 0 and 3 of the batch give
     ``token_ids=[[7, 8, 3], [7, 5, 0]]``, ``index=[[0, 1, 2], [3, 4, 0]]``, ``lengths=[3, 2]``.
@@ -102,8 +103,9 @@ def micro_batches(
 ) -> Iterator[MicroBatch]:
     """Cut a batch into padded rectangles of at most ``max_tokens`` entries, padding included.
 
-    Sequences go by falling length, equals in the order of the batch: little padding, the largest rectangle first,
-    an order that depends on the batch alone. A sequence longer than the budget is a micro-batch of its own.
+    Sequences go by falling length, equals in the order of the batch: little padding, the largest rectangle
+    first, an order that depends on the batch alone. A sequence longer than the budget is a micro-batch of its
+    own.
 
     Args:
         batch: packed sequences.

@@ -17,7 +17,8 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scored:
-    """What a model says about M masked tokens, in the order of ``mask.nonzero()``: row by row, left to right."""
+    """What a model says about M masked tokens, in the order of ``mask.nonzero()``: row by row, left to
+    right."""
 
     logprobs: Tensor
     """[M] float32 (float64 for a float64 model)."""
@@ -38,8 +39,8 @@ def token_logprobs(
 ) -> Scored:
     """Log-prob of each masked token given the tokens before it in its row.
 
-    The output layer runs on positions before masked tokens alone, in chunks, so that no [B, T, V] tensor exists;
-    with gradients, chunks are computed again on the way back instead of being kept.
+    The output layer runs on positions before masked tokens alone, in chunks, so that no [B, T, V] tensor
+    exists; with gradients, chunks are computed again on the way back instead of being kept.
 
     Args:
         model: a causal language model; in training or evaluation mode, as its owner left it.
@@ -58,7 +59,8 @@ def token_logprobs(
     rows, columns = mask.nonzero(as_tuple=True)
     targets = token_ids[rows, columns]
     body, head = _split(model)
-    # Right padding under causal attention needs no mask; without one the fast attention kernels stay available.
+    # Right padding under causal attention needs no mask; without one the fast attention kernels stay
+    # available.
     if head is None:
         source = model(input_ids=token_ids, use_cache=False).logits[rows, columns - 1]
         vocabulary = source.shape[-1]
