@@ -125,7 +125,7 @@ class TextEnv(gym.Env[str, str]):
         ConfigError: unknown split, bad step limit, unknown render mode.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own class attribute)
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 (Gymnasium's own class attribute)
 
     def __init__(
         self,

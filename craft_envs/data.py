@@ -19,7 +19,6 @@ from typing import IO, Any
 
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, did_you_mean
 
-_BLOCK = 1 << 18
 _ATTEMPTS = 6
 
 
@@ -221,7 +220,7 @@ def _fetch_all(
                 cause = f" (the server answered {error.response.status_code})"
             except httpx2.TransportError as error:
                 cause = f" ({type(error).__name__}: {error})"
-            if file.seek(0, os.SEEK_END) <= before:
+            if file.seek(0, os.SEEK_END) == before:
                 break
     present = file.seek(0, os.SEEK_END)
     if present != size:
@@ -240,14 +239,15 @@ def _fetch_once(
     if start:
         headers["Range"] = f"bytes={start}-"
     with client.stream("GET", url, headers=headers) as response:
-        if start and response.status_code == 416:  # the part is longer than the server's file
+        if start and response.status_code in (206, 416) and not _continues(response, start):
+            # The part is longer than the server's file, or the answer is of another place: from the beginning.
             file.truncate(0)
             return
         response.raise_for_status()
-        if start and not _continues(response, start):  # the server knows no ranges: from the beginning
+        if response.status_code != 206:  # the server knows no ranges, it sends everything
             file.truncate(0)
             start = 0
-        for block in response.iter_raw(_BLOCK):
+        for block in response.iter_raw():
             start += len(block)
             if start > size:
                 raise DataMismatch(

@@ -11,9 +11,24 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from craft_envs.agents import make_agent, run_episode
+from craft_envs.core import TextEnv
 from craft_envs.data import atomic_write
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, did_you_mean
+from craft_envs.registration import load_world
 from craft_envs.types import TaskSource
+
+_ALFWORLD = "craft/ALFWorld-v0"
+
+FROZEN: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "alfworld-bundled-full-valid_seen": (_ALFWORLD, {"data": "bundled", "size": "full"}, "valid_seen"),
+    "alfworld-bundled-full-valid_unseen": (_ALFWORLD, {"data": "bundled", "size": "full"}, "valid_unseen"),
+    "alfworld-bundled-small-valid_seen": (_ALFWORLD, {"data": "bundled", "size": "small"}, "valid_seen"),
+    "alfworld-bundled-small-valid_unseen": (_ALFWORLD, {"data": "bundled", "size": "small"}, "valid_unseen"),
+    "alfworld-official-valid_seen": (_ALFWORLD, {"data": "official"}, "valid_seen"),
+    "alfworld-official-valid_unseen": (_ALFWORLD, {"data": "official"}, "valid_unseen"),
+}
+"""Name -> environment, keywords of its world, split: the panels that ship with craft."""
 
 
 class PanelEntry(NamedTuple):
@@ -195,6 +210,36 @@ class Panel:
             raise DataMismatch(
                 f"{len(both)} tasks of {split!r} are in panel {self.name!r} too: {_first(both)}"
             )
+
+
+def freeze(name: str, **world: str) -> Panel:
+    """Build a shipped panel from its data: the oracle solves every task, no task is in train.
+
+    Args:
+        name: one of ``FROZEN``.
+        world: further keywords for ``load_world``, such as ``data_dir``; they do not enter the panel.
+
+    Raises:
+        ConfigError: unknown name.
+        DataNotFound: the data are not here.
+        DataMismatch: a task cannot be solved, or is in train too.
+    """
+    if name not in FROZEN:
+        raise ConfigError(
+            f"no panel {name!r} is planned", remedy=did_you_mean(name, FROZEN) or ", ".join(FROZEN)
+        )
+    env_id, keywords, split = FROZEN[name]
+    loaded = load_world(env_id, **keywords, **world)
+    panel = Panel.of(loaded.tasks, split, name=name, world=keywords)
+    panel.assert_disjoint(loaded.tasks)
+    env = TextEnv(loaded, split=split)
+    oracle = make_agent("oracle", env)
+    unsolved = [i for i in panel.task_ids if not run_episode(env, oracle, task_id=i, seed=0).success]
+    if unsolved:
+        raise DataMismatch(
+            f"the oracle leaves {len(unsolved)} tasks of {name!r} unsolved: {_first(unsolved)}"
+        )
+    return panel
 
 
 def frozen_names() -> tuple[str, ...]:

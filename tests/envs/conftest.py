@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +17,7 @@ class ToySource:
 
     env_id = "toy/Corridor-v0"
     data_hash = "toy"
-    _sizes = {"train": 10, "test": 3}
+    _sizes: ClassVar = {"train": 10, "test": 3}
 
     def splits(self) -> tuple[str, ...]:
         return tuple(self._sizes)

@@ -91,19 +91,20 @@ class _Credulous(TextEnv):
         return super().reset(seed=seed, options=None)
 
 
+_LISTED = ["right", "wait"]
+
+
 class _Sharing(TextEnv):
     """Hands the session's own list out."""
 
-    _list = ["right", "wait"]
-
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         observation, info = super().reset(seed=seed, options=options)
-        info["admissible_actions"] = self._list
+        info["admissible_actions"] = _LISTED
         return observation, info
 
     def step(self, action: str) -> Any:
         observation, reward, terminated, truncated, info = super().step(action)
-        info["admissible_actions"] = self._list
+        info["admissible_actions"] = _LISTED
         return observation, reward, terminated, truncated, info
 
 

@@ -1,0 +1,61 @@
+"""The shipped panels are what they were frozen as, fit their data, stay out of train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from craft_envs.panels import FROZEN, Panel, freeze, frozen_names
+from craft_envs.registration import load_world
+
+SIZES = {
+    "alfworld-bundled-full-valid_seen": 204,
+    "alfworld-bundled-full-valid_unseen": 204,
+    "alfworld-bundled-small-valid_seen": 204,
+    "alfworld-bundled-small-valid_unseen": 204,
+    "alfworld-official-valid_seen": 140,
+    "alfworld-official-valid_unseen": 134,
+}
+
+
+def test_every_planned_panel_ships() -> None:
+    assert set(frozen_names()) == set(FROZEN) == set(SIZES)
+    for name, size in SIZES.items():
+        panel = Panel.load(name)
+        assert (panel.name, len(panel)) == (name, size)
+        assert len(set(panel.task_ids)) == size
+        assert (panel.env_id, dict(panel.world), panel.split) == FROZEN[name]
+
+
+def test_panel_files_hold_ids_with_hashes_only() -> None:
+    for name in frozen_names():
+        for entry in Panel.load(name).entries:
+            assert entry.task_id.startswith(("valid_seen/", "valid_unseen/"))
+            assert int(entry.content_hash, 16) >= 0 and " " not in entry.task_id
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if "bundled" in name])
+def test_bundled_panels_fit_the_generator(name: str) -> None:
+    panel = Panel.load(name)
+    source = load_world(panel.env_id, **panel.world).tasks
+    panel.verify(source)
+    assert panel.task_ids == tuple(source.task_ids(panel.split))
+
+
+@pytest.mark.parametrize("size", ["small", "full"])
+def test_bundled_panels_stay_out_of_train(size: str) -> None:
+    for split in ("valid_seen", "valid_unseen"):
+        panel = Panel.load(f"alfworld-bundled-{size}-{split}")
+        panel.assert_disjoint(load_world(panel.env_id, **panel.world).tasks)
+
+
+def test_freezing_again_gives_the_shipped_panel() -> None:
+    """Also certifies by the oracle that every task can be solved."""
+    assert freeze("alfworld-bundled-small-valid_unseen") == Panel.load("alfworld-bundled-small-valid_unseen")
+
+
+@pytest.mark.parametrize("split", ["valid_seen", "valid_unseen"])
+def test_official_panels_fit_the_official_games(split: str, craft_data: Path) -> None:
+    name = f"alfworld-official-{split}"
+    assert freeze(name, data_dir=str(craft_data)) == Panel.load(name)
