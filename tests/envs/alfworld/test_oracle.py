@@ -35,14 +35,24 @@ def place(kind: str, number: int, location: str, *, door: bool = False) -> Recep
     return Receptacle(id=f"{kind}_bar_{number}", type=kind, location=location, openable=door)
 
 
-def thing(kind: str, number: int, where: Receptacle, **flags: bool) -> Thing:
+def thing(
+    kind: str,
+    number: int,
+    where: Receptacle,
+    *,
+    heatable: bool = False,
+    coolable: bool = False,
+    toggleable: bool = False,
+) -> Thing:
     return Thing(
         id=f"{kind}_bar_{number}",
         type=kind,
         receptacles=(where.id,),
         locations=(where.location,),
-        pickupable=not flags.get("toggleable", False),
-        **flags,
+        pickupable=not toggleable,
+        heatable=heatable,
+        coolable=coolable,
+        toggleable=toggleable,
     )
 
 

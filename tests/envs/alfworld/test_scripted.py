@@ -50,20 +50,17 @@ def episode(
             return
 
 
-def success(world: AlfWorld, split: str, limit: int, noise: float = 0.0, every: int = 1) -> float:
+def noise(key: str, rate: float) -> Callable[[list[str]], str | None]:
+    """Now and then another action than the scripted one, drawn from a generator of the key."""
+    draw = random.Random(key)
+    return lambda actions: draw.choice(actions) if draw.random() < rate else None
+
+
+def success(world: AlfWorld, split: str, limit: int, rate: float = 0.0, every: int = 1) -> float:
     """Share of a split's tasks that are won."""
     won = []
     for task_id in world.tasks.task_ids(split)[::every]:
-        draw = random.Random(task_id)
-        steps = list(
-            episode(
-                world,
-                task_id,
-                ScriptedAgent(),
-                limit,
-                lambda actions: draw.choice(actions) if draw.random() < noise else None,
-            )
-        )
+        steps = list(episode(world, task_id, ScriptedAgent(), limit, noise(task_id, rate)))
         won.append(steps[-1][2])
     return sum(won) / len(won)
 
@@ -95,7 +92,7 @@ def test_official_panels_are_won(craft_data: Path, split: str) -> None:
 
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_foreign_actions_do_not_stop_it(size: str) -> None:
-    assert success(load_world(size=size), "valid_unseen", limit=60, noise=0.25) > 0.95
+    assert success(load_world(size=size), "valid_unseen", limit=60, rate=0.25) > 0.95
 
 
 def test_choices_depend_on_the_history_alone() -> None:
@@ -103,18 +100,9 @@ def test_choices_depend_on_the_history_alone() -> None:
     world = load_world(size="small")
     used = ScriptedAgent()
     for task_id in world.tasks.task_ids("train")[::200]:
-        draw = random.Random(task_id)
-        first = list(
-            episode(
-                world,
-                task_id,
-                used,
-                25,
-                lambda actions: draw.choice(actions) if draw.random() < 0.3 else None,
-            )
-        )
+        first = list(episode(world, task_id, used, 25, noise(task_id, 0.3)))
         played = iter([action for _, action, _ in first])
-        again = list(episode(world, task_id, ScriptedAgent(), 25, lambda _: next(played)))  # noqa: B023
+        again = list(episode(world, task_id, ScriptedAgent(), 25, lambda _, played=played: next(played)))  # type: ignore[misc]
         assert again == first
 
 
