@@ -99,6 +99,7 @@ class Trainer:
         *,
         evaluator: Callable[[int], Mapping[str, float]] | None = None,
         on_update: Callable[[Mapping[str, Any], Sequence[Group]], None] | None = None,
+        on_save: Callable[[Path], None] | None = None,
     ) -> None:
         """Prepare a run; nothing is written yet.
 
@@ -112,6 +113,7 @@ class Trainer:
             evaluator: called with the number of updates every ``eval_every`` updates; returns metrics, among
                 them ``score``, by which the best checkpoint is chosen.
             on_update: called after each update with its metrics and groups.
+            on_save: called with the model's folder of each checkpoint while it is written, to add files.
 
         Raises:
             ConfigError: ``policy_io`` samples otherwise than ``config`` says, or an evaluator is missing.
@@ -146,7 +148,7 @@ class Trainer:
         }
         self.update = 0
         """Updates done."""
-        self._evaluator, self._on_update = evaluator, on_update
+        self._evaluator, self._on_update, self._on_save = evaluator, on_update, on_save
         self._recent: list[float] = []
 
     def run(self, *, resume: bool = False) -> Checkpoint:
@@ -296,7 +298,9 @@ class Trainer:
         }
 
         def write(folder: Path) -> None:
-            save_policy(self.policy, folder / "model")
+            model = save_policy(self.policy, folder / "model")
+            if self._on_save is not None:
+                self._on_save(model)
             torch.save(
                 {"optimizer": self.learner.optimizer.state_dict(), "torch_rng": torch.get_rng_state()},
                 folder / "optimizer.pt",
