@@ -70,6 +70,7 @@ class TextVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], npt.NDA
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._observations = [""] * num_envs
+        self._empty = np.full(num_envs, None, dtype=object)
         self._over = np.ones(num_envs, dtype=np.bool_)
         self._started = False
 
@@ -213,12 +214,15 @@ class TextVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], npt.NDA
             return vector_info
         columns: dict[str, Any] = {}
         for key in keys:
-            kind = type(rows[0][key])
-            column = np.zeros(self.num_envs, dtype=kind if kind in (bool, int, float) else object)
-            if column.dtype == object:
-                column[:] = None
-            for i, row in zip(given, rows, strict=True):
-                column[i] = row[key]
+            values = [row[key] for row in rows]
+            kind = type(values[0])
+            plain = kind if kind in (bool, int, float) else object
+            column = np.zeros(self.num_envs, dtype=plain) if plain is not object else self._empty.copy()
+            if plain is object and kind is not str:  # NumPy would take a list of lists for a table
+                for i, value in zip(given, values, strict=True):
+                    column[i] = value
+            else:
+                column[given] = np.array(values, dtype=plain)
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[given] = True
             columns[key], columns[f"_{key}"] = column, mask

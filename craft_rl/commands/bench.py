@@ -1,0 +1,78 @@
+"""craft bench: speed with memory, as a table or JSON, beside a stored baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from craft_envs.benchmark import benchmark, compare_with_baseline, write_report
+from craft_rl.cli import Command, dispatch
+
+COMMANDS = {"envs": Command("craft_rl.commands.bench:envs", "steps/s, reset ms, MB of a world")}
+
+
+def main(words: Sequence[str]) -> int:
+    """Hand over to the subcommand."""
+    return dispatch("craft bench", COMMANDS, words)
+
+
+def envs(
+    env: str = "craft/ALFWorld-v0",
+    data: str = "bundled",
+    size: str = "full",
+    split: str = "train",
+    data_dir: str | None = None,
+    out: Path | None = None,
+    baseline: Path | None = None,
+    passes: int = 3,
+) -> None:
+    """Measure a world on one core: steps with the admissible list, resets, a rollout, memory.
+
+    Args:
+        env: environment id.
+        data: bundled or official.
+        size: full or small.
+        split: where the tasks are taken from.
+        data_dir: folder of the official files.
+        out: JSON file to write.
+        baseline: JSON file of an earlier run to compare with, as ratios to a fixed workload of each run.
+        passes: repetitions; the best counts.
+    """
+    report = benchmark(env, split=split, passes=passes, data=data, size=size, data_dir=data_dir)
+    ratios = compare_with_baseline(report, baseline) if baseline else {}
+    table = Table(title=f"{env}, {data}, {split}, one core", title_justify="left", box=None)
+    table.add_column("")
+    table.add_column("measured", justify="right")
+    if ratios:
+        table.add_column("speed / baseline", justify="right")
+    rows = [
+        ("steps/s, session with admissible list", f"{report.session_steps_per_s:,.0f}", "session_steps"),
+        ("steps/s, TextEnv", f"{report.env_steps_per_s:,.0f}", "env_steps"),
+        ("steps/s, TextVectorEnv of 128", f"{report.vector_steps_per_s:,.0f}", "vector_steps"),
+        ("reset, warm", f"{report.reset_warm_ms:.3f} ms", "resets"),
+        ("reset, first of a game", f"{report.reset_cold_ms:.3f} ms", ""),
+        ("128 episodes x 50 steps", f"{report.rollout_cpu_s:.3f} CPU-s", ""),
+        (f"memory, all {report.games:,} games", f"{report.megabytes:.0f} MB", ""),
+    ]
+    if report.original:
+        original = report.original
+        rows += [
+            ("original engine, step", f"{original['step_ms']:.1f} ms", ""),
+            ("original engine, reset", f"{original['reset_ms']:.0f} ms", ""),
+            ("steps: times as fast as the original", f"{original['steps_times_faster']:,.0f}", ""),
+            ("resets: times as fast as the original", f"{original['resets_times_faster']:,.0f}", ""),
+        ]
+    for name, value, key in rows:
+        table.add_row(name, value, *([f"{ratios[key]:.2f}" if key in ratios else ""] if ratios else []))
+    console = Console()
+    console.print(table)
+    if not report.original:
+        console.print(
+            'The original engine is not installed (extra "alfworld"): no ratio to it.', markup=False
+        )
+    if out:
+        write_report(report, out)
+        console.print(f"written to {out}", markup=False)
