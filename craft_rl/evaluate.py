@@ -114,8 +114,19 @@ class ModelRunner:
         identity: str = "",
         seconds_limit: float | None = None,
         profile: RolloutProfile | None = None,
+        on_trajectory: Callable[[Trajectory], None] | None = None,
     ) -> None:
-        """``identity`` should change with the weights, so that rows of older weights are not reused."""
+        """Prepare.
+
+        Args:
+            engine: what answers.
+            policy_io: wording, tokenizer, parser, sampling.
+            agent: name in reports.
+            identity: should change with the weights, so that rows of older weights are not reused.
+            seconds_limit: wall time after which an episode is broken off, see ``collect``.
+            profile: counters to add to.
+            on_trajectory: called with each trajectory in full, which reports do not keep.
+        """
         self.agent = agent
         self.identity = identity
         self.prompt_version = policy_io.prompt.version
@@ -124,7 +135,7 @@ class ModelRunner:
             "max_context": engine.max_context,
         }
         self._engine, self._io = engine, policy_io
-        self._seconds_limit, self._profile = seconds_limit, profile
+        self._seconds_limit, self._profile, self._on_trajectory = seconds_limit, profile, on_trajectory
 
     def play(
         self,
@@ -135,13 +146,19 @@ class ModelRunner:
         on_done: Callable[[Trajectory], None],
     ) -> None:
         """Up to ``num_envs`` episodes at the same time."""
+
+        def done(trajectory: Trajectory) -> None:
+            if self._on_trajectory is not None:
+                self._on_trajectory(trajectory)
+            on_done(trajectory)
+
         collect(
             specs,
             world,
             self._engine,
             self._io,
             num_envs=num_envs,
-            on_done=on_done,
+            on_done=done,
             seconds_limit=self._seconds_limit,
             profile=self._profile,
         )

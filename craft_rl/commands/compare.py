@@ -32,7 +32,7 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def run(settings: CompareSettings) -> Comparison:
+def run(settings: Annotated[CompareSettings, tyro.conf.arg(name="")]) -> Comparison:
     """Compare two evaluations of the same panel by a paired bootstrap over tasks."""
     result = compare(load_report(_report_file(settings.a)), load_report(_report_file(settings.b)))
     print_comparison(result, Console())

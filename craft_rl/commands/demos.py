@@ -47,7 +47,7 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def run(settings: DemosSettings) -> list[Trajectory]:
+def run(settings: Annotated[DemosSettings, tyro.conf.arg(name="")]) -> list[Trajectory]:
     """Record an agent's episodes in the tokens that a policy would see."""
     from craft_rl.models.load import load_policy
     from craft_rl.trainer import TaskOrder

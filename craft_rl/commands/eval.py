@@ -90,7 +90,7 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def run(settings: EvalSettings) -> EvalReport:
+def run(settings: Annotated[EvalSettings, tyro.conf.arg(name="")]) -> EvalReport:
     """Evaluate an agent on a complete panel, without skills.
 
     Interrupted or failed, run the same command again: it plays only what is missing.

@@ -1,0 +1,332 @@
+"""quickstart: play, imitate, evaluate, train, evaluate again, tell it on a page."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from craft_envs.core import World
+from craft_envs.data import atomic_write
+from craft_envs.errors import ConfigError
+from craft_envs.panels import Panel
+from craft_rl.agent.policy_io import PolicyIO
+from craft_rl.assemble import open_world, save_dialogue
+from craft_rl.compare import Comparison, compare
+from craft_rl.config import to_mapping
+from craft_rl.engine.hf import open_engine
+from craft_rl.engine.protocol import Engine
+from craft_rl.evaluate import AgentRunner, ModelRunner, Runner, evaluate
+from craft_rl.models.load import Policy, save_policy
+from craft_rl.models.small import build_small
+from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.report.console import ProgressBar
+from craft_rl.report.evaluation import save_report
+from craft_rl.report.jsonl import MetricsFile, read_metrics
+from craft_rl.report.page import Exhibit, Figure, Summary, render_page
+from craft_rl.report.plots import SFT_PANELS, plot_curves
+from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs, play_agent
+from craft_rl.rollout.record import save_trajectories
+from craft_rl.rollout.texts import texts_of
+from craft_rl.sft import SFTReport, sft
+from craft_rl.trainer import TaskOrder, Trainer
+from craft_rl.types import EvalReport, TaskResult, Trajectory
+
+BEFORE, AFTER = "cloned", "trained"
+"""Names of the policy before the reinforcement learning, after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickstartResult:
+    """What came out."""
+
+    folder: Path
+    page: Path
+    before: EvalReport
+    after: EvalReport
+    comparison: Comparison
+    ladder: tuple[EvalReport, ...]
+    seconds: tuple[tuple[str, float], ...]
+    updates: int
+    """Updates done; fewer than configured when the time was up."""
+
+
+def quickstart(
+    config: QuickstartConfig, *, command: str = "", console: Console | None = None
+) -> QuickstartResult:
+    """Run all phases; the folder appears whole at the end, or not at all.
+
+    Args:
+        config: all settings.
+        command: what was typed, for the page.
+        console: where progress goes; stderr by default.
+
+    Raises:
+        ConfigError: the folder is already there.
+        CraftError: as each phase says.
+    """
+    target = config.folder
+    if target.exists() and not config.overwrite:
+        raise ConfigError(
+            "the folder is already there",
+            where=str(target),
+            remedy="give --overwrite to replace it, another --seed or another --out",
+        )
+    # In the target's own folder, so that the renaming at the end cannot cross file systems.
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    result = _Run(config, part, command, console or Console(stderr=True)).all()
+    if target.exists():
+        shutil.rmtree(target)
+    part.rename(target)
+    return dataclasses.replace(result, folder=target, page=target / result.page.relative_to(part))
+
+
+class _TimeIsUp(Exception):
+    """Ends the training loop from its own callback."""
+
+
+class _Run:
+    """The phases of one quickstart, in order."""
+
+    def __init__(self, config: QuickstartConfig, folder: Path, command: str, console: Console) -> None:
+        self.config, self.folder, self.command, self.console = config, folder, command, console
+        self.train = dataclasses.replace(config.train, seed=config.seed)
+        self.sft = dataclasses.replace(config.sft, seed=config.seed)
+        self.seconds: list[tuple[str, float]] = []
+        self.played: dict[str, list[Trajectory]] = {BEFORE: [], AFTER: []}
+        self.updates = 0
+        self.world: World = open_world(config.train.world)
+        self.panel = Panel.load(config.panel)
+
+    def all(self) -> QuickstartResult:
+        config, folder = self.config, self.folder
+        self.panel.verify(self.world.tasks)
+        self.panel.assert_disjoint(self.world.tasks, config.train.world.split)
+        _write_json(folder / "config.json", _plain(config))
+        with self._phase("demonstrations"):
+            policy, trajectories = self._demonstrate()
+        with self._phase("cloning"):
+            cloned = self._clone(policy, trajectories)
+        engine = open_engine(policy.model, slots=self.train.num_envs, max_context=config.max_context)
+        with self._phase("evaluation of the cloned policy"):
+            before = self._evaluate(self._model_runner(policy, engine, BEFORE))
+        with self._phase("reinforcement learning"):
+            self._reinforce(policy, engine)
+        with self._phase("evaluation of the trained policy"):
+            after = self._evaluate(self._model_runner(policy, engine, AFTER))
+        with self._phase("evaluation of the other agents"):
+            ladder = tuple(self._evaluate(AgentRunner(name)) for name in config.ladder)
+        comparison = compare(before, after)
+        page = self._page(policy, cloned, before, after, ladder, comparison)
+        return QuickstartResult(
+            folder=folder,
+            page=page,
+            before=before,
+            after=after,
+            comparison=comparison,
+            ladder=ladder,
+            seconds=tuple(self.seconds),
+            updates=self.updates,
+        )
+
+    def _demonstrate(self) -> tuple[Policy, list[Trajectory]]:
+        config, tasks = self.config, self.world.tasks.task_ids(self.train.world.split)
+        limit = min(self.train.world.tasks or len(tasks), len(tasks))
+        count = min(config.demonstrations, limit)
+        chosen = TaskOrder(tasks, per_update=count, seed=config.seed, limit=limit).tasks(0)
+        texts = play_agent(
+            demonstration_specs(chosen[: config.tokenizer_tasks], seed=config.seed), self.world, "scripted"
+        )
+        policy = build_small(
+            texts_of(texts, self.world),
+            size=config.model_size,
+            vocab_size=config.vocab_size,
+            max_context=config.max_context,
+            seed=config.seed,
+        )
+        specs = demonstration_specs(
+            chosen,
+            per_task=-(-config.demonstrations // count),
+            seed=config.seed,
+            max_steps=self.train.world.max_steps,
+        )[: config.demonstrations]
+        with ProgressBar("demonstrations", len(specs), shown=(), console=self.console) as bar:
+            trajectories = demonstrate(
+                specs,
+                self.world,
+                config.dialogue.io(policy),
+                noise=config.noise,
+                max_context=config.max_context,
+                on_done=lambda _: bar.advance({}),
+            )
+        return policy, trajectories
+
+    def _clone(self, policy: Policy, trajectories: list[Trajectory]) -> SFTReport:
+        metrics = MetricsFile(self.folder / "cloned" / "metrics.jsonl", offset=0)
+        with ProgressBar("cloning", None, shown=("loss", "accuracy", "epoch"), console=self.console) as bar:
+
+            def on_row(row: Mapping[str, Any]) -> None:
+                metrics.write(row)
+                bar.advance(row)
+
+            report = sft(policy, trajectories, self.sft, on_row=on_row)
+        metrics.close()
+        save_dialogue(save_policy(policy, self.folder / "cloned" / "model"), self.config.dialogue)
+        plot_curves(report.history, self.folder / "cloned" / "curves.png", x="step", panels=SFT_PANELS)
+        return report
+
+    def _reinforce(self, policy: Policy, engine: Engine) -> None:
+        io = PolicyIO(
+            codec=self.config.dialogue.io(policy).codec,
+            prompt=self.train.prompt,
+            sampling=self.train.sampling,
+        )
+        minutes, started = self.config.train_minutes, time.perf_counter()
+        shown = ("success", "invalid", "steps", "seconds")
+        with ProgressBar("training", self.train.updates, shown=shown, console=self.console) as bar:
+
+            def on_update(row: Mapping[str, Any], groups: Any) -> None:
+                self.updates = int(row["update"])
+                bar.advance(row)
+                if minutes is not None and time.perf_counter() - started > 60 * minutes:
+                    raise _TimeIsUp
+
+            trainer = Trainer(
+                self.train, policy, self.world, engine, io, self.folder / "training", on_update=on_update
+            )
+            with contextlib.suppress(_TimeIsUp):
+                trainer.run()
+        save_dialogue(save_policy(policy, self.folder / "model"), self.config.dialogue)
+        plot_curves(read_metrics(self.folder / "training" / "metrics.jsonl"), self.folder / "curves.png")
+
+    def _model_runner(self, policy: Policy, engine: Engine, name: str) -> Runner:
+        return ModelRunner(
+            engine,
+            self.config.dialogue.io(policy, temperature=self.config.eval_temperature),
+            agent=name,
+            on_trajectory=self.played[name].append,
+        )
+
+    def _evaluate(self, runner: Runner) -> EvalReport:
+        config = self.config
+        total = len(self.panel) * len(config.eval_seeds)
+        scores: list[float] = []
+        with ProgressBar(
+            f"{runner.agent} on {self.panel.name}", total, shown=("score",), console=self.console
+        ) as bar:
+
+            def on_row(row: TaskResult) -> None:
+                scores.append(row.score)
+                bar.advance({"score": sum(scores) / len(scores)})
+
+            report = evaluate(
+                runner,
+                self.world,
+                self.panel,
+                seeds=config.eval_seeds,
+                num_envs=self.train.num_envs,
+                max_steps=self.train.world.max_steps,
+                on_row=on_row,
+            )
+        save_report(report, self.folder / "evaluation" / f"{runner.agent}.json")
+        return report
+
+    def _page(
+        self,
+        policy: Policy,
+        cloned: SFTReport,
+        before: EvalReport,
+        after: EvalReport,
+        ladder: tuple[EvalReport, ...],
+        comparison: Comparison,
+    ) -> Path:
+        config, folder = self.config, self.folder
+        save_trajectories(folder / "evaluation" / f"{AFTER}.trajectories.jsonl", self.played[AFTER])
+        _write_json(folder / "comparison.json", dataclasses.asdict(comparison))
+        weights = sum(p.numel() for p in policy.model.parameters())
+        summary = Summary(
+            title=f"craft quickstart, seed {config.seed}",
+            command=self.command or f"craft quickstart --seed {config.seed}",
+            comparison=comparison,
+            reports=sorted((*ladder, before, after), key=lambda report: report.mean),
+            before=BEFORE,
+            after=AFTER,
+            figures=(
+                _figure("Reinforcement learning", folder / "curves.png"),
+                _figure("Cloning", folder / "cloned" / "curves.png"),
+            ),
+            exhibits=self._exhibits(),
+            seconds=self.seconds,
+            facts=(
+                ("policy", f"{config.model_size}: {weights:,} weights, vocabulary {len(policy.tokenizer):,}"),
+                ("demonstrations", f"{config.demonstrations} episodes, noise {config.noise:g}"),
+                (
+                    "cloning",
+                    f"{cloned.steps} steps, {cloned.epochs:.1f} epochs, final accuracy {cloned.accuracy:.3f}",
+                ),
+                (
+                    "reinforcement learning",
+                    f"{self.updates} of {self.train.updates} updates x {self.train.tasks_per_update} tasks x "
+                    f"{self.train.group_size} siblings",
+                ),
+                ("prompt", config.dialogue.prompt.version),
+                ("panel", f"{self.panel.name}, hash {self.panel.hash}"),
+                ("data hash", self.world.tasks.data_hash),
+                ("craft", after.commit),
+            ),
+        )
+        path = folder / "index.html"
+        with atomic_write(path, "w") as file:
+            file.write(render_page(summary))
+        return path
+
+    def _exhibits(self) -> list[Exhibit]:
+        first = {(t.task_id, t.seed): t for t in self.played[BEFORE]}
+        pairs = [(first.get((t.task_id, t.seed)), t) for t in self.played[AFTER]]
+        pairs.sort(key=lambda pair: pair[1].task_id)
+        learned = [now for was, now in pairs if now.success and was is not None and not was.success]
+        failed = [now for _, now in pairs if not now.success]
+        count = self.config.exhibits
+        return [
+            *(Exhibit(caption="Solved after training, not before", trajectory=t) for t in learned[:count]),
+            *(Exhibit(caption="Not solved", trajectory=t) for t in failed[:count]),
+        ]
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self.console.print(f"[bold]{name}[/bold]")
+        started = time.perf_counter()
+        yield
+        self.seconds.append((name, time.perf_counter() - started))
+
+
+def _figure(caption: str, path: Path) -> Figure:
+    return Figure(caption=caption, png=path.read_bytes())
+
+
+def _plain(config: QuickstartConfig) -> dict[str, Any]:
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    values |= {"out": str(config.folder), "sft": to_mapping(config.sft), "train": to_mapping(config.train)}
+    return values
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with atomic_write(path, "w") as file:
+        json.dump(values, file, indent=1, default=_listed)
+        file.write("\n")
+
+
+def _listed(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not plain")
