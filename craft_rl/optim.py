@@ -1,4 +1,4 @@
-"""AdamW with a learning-rate schedule and gradient clipping."""
+"""AdamW with a learning-rate schedule, with gradient clipping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each kind of object or receptacle is and does in ALFWorld: the fixed facts of its houses.
+"""What each kind of object or receptacle is in ALFWorld, what it can do: the fixed facts of its houses.
 
 Names are those of the data without the suffix ``Type`` (``CounterTop``, ``SoapBar``). The facts were read off
 the official games: a receptacle type may hold an object type when some official game says so, an object

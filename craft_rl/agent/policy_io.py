@@ -1,4 +1,4 @@
-"""PolicyIO: everything between a world's text and a model's token ids, in one value."""
+"""PolicyIO: all that lies between a world's text, on one side, a model's token ids on the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engine that replays given answers, for tests and for prompts without a model."""
+"""Engine that replays given answers, for tests or for prompts without a model."""
 
 from __future__ import annotations
 

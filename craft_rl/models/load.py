@@ -1,4 +1,4 @@
-"""Opening and saving policies as Hugging Face folders."""
+"""Policies as Hugging Face folders: opened, saved."""
 
 from __future__ import annotations
 
