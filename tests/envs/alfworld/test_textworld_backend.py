@@ -8,16 +8,19 @@ import os
 import random
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from craft_envs.alfworld.facts import GameFacts
+from craft_envs.alfworld.engine import AlfSession
+from craft_envs.alfworld.facts import GameFacts, Goal
 from craft_envs.alfworld.fingerprint import content_hash
 from craft_envs.alfworld.pddl import GameFile
 from craft_envs.alfworld.problem import problem_text
+from craft_envs.alfworld.textworld_backend import opener
 from craft_envs.alfworld.world import AlfWorld, load_world
+from craft_envs.core import Session
 from craft_envs.errors import ConfigError
 
 _INSTALLED = all(importlib.util.find_spec(name) for name in ("alfworld", "textworld", "fast_downward"))
@@ -35,7 +38,7 @@ def test_without_the_packages_the_error_says_what_to_install() -> None:
         load_world(backend="textworld")
 
 
-def _commands(session: object, walkthrough: tuple[str, ...], rng: random.Random) -> Iterator[str]:
+def _commands(walkthrough: tuple[str, ...], rng: random.Random) -> Generator[str, list[str], None]:
     """Some noise, then the walkthrough with noise between; receives the admissible list through ``send``."""
     plan = list(walkthrough)
     admissible = yield ""
@@ -51,13 +54,14 @@ def _commands(session: object, walkthrough: tuple[str, ...], rng: random.Random)
             admissible = yield plan.pop(0)
 
 
-def _compare(native: AlfWorld, reference: AlfWorld, task_id: str, facts: GameFacts) -> int:
-    rng = random.Random(task_id)
-    ours, theirs = native.open(task_id, 0), reference.open(task_id, 0)
+def _compare(ours: Session, theirs: Session, facts: GameFacts, seed: str) -> int:
+    """Play both with the same commands; returns the number of steps."""
+    rng = random.Random(seed)
+    task_id = ours.task.task_id
     assert ours.start() == theirs.start()
     assert ours.admissible_actions() == theirs.admissible_actions()
     anchors: dict[str, str] = {}
-    commands = _commands(ours, facts.walkthrough, rng)
+    commands = _commands(facts.walkthrough, rng)
     next(commands)
     steps = 0
     while True:
@@ -74,6 +78,12 @@ def _compare(native: AlfWorld, reference: AlfWorld, task_id: str, facts: GameFac
         steps += 1
 
 
+def _lock_step(native: AlfWorld, reference: AlfWorld) -> None:
+    for task_id in _sample(native, _GAMES):
+        ours, theirs = native.open(task_id, 0), reference.open(task_id, 0)
+        assert _compare(ours, theirs, native.tasks.facts(task_id), task_id) == _STEPS
+
+
 def _sample(world: AlfWorld, count: int) -> list[str]:
     ids = [task_id for split in world.tasks.splits() for task_id in world.tasks.task_ids(split)]
     by_type: dict[str, list[str]] = {}
@@ -87,8 +97,7 @@ def _sample(world: AlfWorld, count: int) -> list[str]:
 @pytest.mark.parametrize("size", ["full", "small"])
 def test_lock_step_on_bundled_houses(size: str) -> None:
     native, reference = load_world(size=size), load_world(size=size, backend="textworld")
-    for task_id in _sample(native, _GAMES):
-        assert _compare(native, reference, task_id, native.tasks.facts(task_id)) == _STEPS
+    _lock_step(native, reference)
 
 
 @original
@@ -96,8 +105,35 @@ def test_lock_step_on_bundled_houses(size: str) -> None:
 def test_lock_step_on_official_games(craft_data: Path) -> None:
     native = load_world(data="official", data_dir=craft_data)
     reference = load_world(data="official", data_dir=craft_data, backend="textworld")
-    for task_id in _sample(native, _GAMES):
-        assert _compare(native, reference, task_id, native.tasks.facts(task_id)) == _STEPS
+    _lock_step(native, reference)
+
+
+@original
+@pytest.mark.peer
+@pytest.mark.parametrize("start", ["loc_bar_9", "loc_bar_1"])
+@pytest.mark.parametrize(
+    "goal",
+    [
+        Goal(task_type="pick_and_place_simple", object_type="Book", target_type="Shelf"),
+        Goal(task_type="look_at_obj_in_light", object_type="Knife", target_type="DeskLamp"),
+        Goal(task_type="look_at_obj_in_light", object_type="DeskLamp", target_type="DeskLamp"),
+        Goal(task_type="pick_two_obj_and_place", object_type="Apple", target_type="Shelf"),
+        Goal(task_type="pick_heat_then_place_in_recep", object_type="Apple", target_type="Desk"),
+        Goal(task_type="pick_cool_then_place_in_recep", object_type="Apple", target_type="Fridge"),
+        Goal(task_type="pick_clean_then_place_in_recep", object_type="Pan", target_type="Shelf"),
+    ],
+)
+def test_lock_step_on_the_odd_house(
+    goal: Goal,
+    start: str,
+    make_odd_house: Callable[[Goal, str], GameFacts],
+    make_session: Callable[[GameFacts], AlfSession],
+) -> None:
+    facts = make_odd_house(goal, start)
+    open_original = opener()
+    for seed in ("a", "b"):
+        ours = make_session(facts)
+        assert _compare(ours, open_original(facts, ours.task), facts, seed) == _STEPS
 
 
 @original
