@@ -11,7 +11,12 @@ from rich.table import Table
 from craft_envs.benchmark import benchmark, compare_with_baseline, write_report
 from craft_rl.cli import Command, dispatch
 
-COMMANDS = {"envs": Command("craft_rl.commands.bench:envs", "steps/s, reset ms, MB of a world")}
+COMMANDS = {
+    "envs": Command("craft_rl.commands.bench:envs", "steps/s, reset ms, MB of a world"),
+    "rollout": Command(
+        "craft_rl.commands.bench_rollout:main", "share of model, world, tokens in a rollout's wall time"
+    ),
+}
 
 
 def main(words: Sequence[str]) -> int:
