@@ -1,0 +1,171 @@
+"""``craft train``: reinforcement learning of a policy in a world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from craft_envs.errors import ConfigError
+from craft_rl.config import TrainConfig, from_mapping
+
+SHOWN = ("success", "invalid", "steps", "entropy", "mixed_groups", "seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand:
+    """Train a policy by playing: groups of siblings, advantages inside each group, clipped policy loss."""
+
+    out: Path
+    """Folder of the run: metrics.jsonl, curves.png, checkpoints; the policy is written to OUT/model."""
+    model: str
+    """Folder or hub id of the policy to start from."""
+    resume: bool = False
+    """Go on from the newest checkpoint in OUT."""
+    max_context: int | None = None
+    """Most tokens of a dialogue; as the model's folder says, else 4096."""
+    panel: str | None = None
+    """Frozen panel for the evaluations during training; its score chooses the best checkpoint."""
+    device: str = "cpu"
+    """Where model with optimiser live."""
+    dtype: str = "float32"
+    """Precision of the weights."""
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    """Method, loss, optimiser, budget."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Run the command; 0 when it succeeded."""
+    run(parse(args))
+    return 0
+
+
+def parse(args: Sequence[str]) -> TrainCommand:
+    """The command line over the defaults of its method, over those of its model's folder, or of its run.
+
+    A resumed run takes every setting from its own ``config.json``; what the command line adds must agree.
+    """
+    looked = {name: _value_of(args, name) for name in ("--method", "--model", "--out")}
+    out, model = looked["--out"], looked["--model"]
+    stored = Path(out or "") / "config.json"
+    if "--resume" in args and out and stored.is_file():
+        config = from_mapping(TrainConfig, json.loads(stored.read_text()), where=str(stored))
+    else:
+        config = TrainConfig.for_method(looked["--method"] or "grpo")
+        if model:
+            config = _with_dialogue(config, model)
+    if out is None or model is None:
+        # tyro then names what is missing, or prints the help
+        return tyro.cli(TrainCommand, prog="craft train", args=list(args))
+    base = TrainCommand(out=Path(out), model=model, train=config)
+    return tyro.cli(TrainCommand, prog="craft train", args=list(args), default=base)
+
+
+def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], None] | None = None) -> Path:
+    """Train, save, plot.
+
+    Returns:
+        The folder of the trained policy.
+
+    Raises:
+        CraftError: see ``Trainer.run``.
+    """
+    from craft_rl.agent.policy_io import PolicyIO
+    from craft_rl.assemble import DialogueSettings, check_dialogue, load_dialogue, open_world, save_dialogue
+    from craft_rl.engine.hf import HFEngine
+    from craft_rl.models.load import load_policy, save_policy
+    from craft_rl.report.console import ProgressBar
+    from craft_rl.report.jsonl import read_metrics
+    from craft_rl.report.plots import plot_curves
+    from craft_rl.tokens.encode import ChatCodec
+    from craft_rl.trainer import Trainer
+
+    config = command.train
+    if (command.panel is not None) != (config.eval_every > 0):
+        raise ConfigError(
+            f"panel is {command.panel!r}, eval_every {config.eval_every}", remedy="give both or neither"
+        )
+    world = open_world(config.world)
+    policy = load_policy(command.model, device=command.device, dtype=command.dtype)
+    check_dialogue(command.model, config.prompt)
+    known = load_dialogue(command.model)
+    max_context = command.max_context or (known.max_context if known else 4096)
+    engine = HFEngine(policy.model, slots=config.num_envs, max_context=max_context)
+    io = PolicyIO(codec=ChatCodec(policy.tokenizer), prompt=config.prompt, sampling=config.sampling)
+    evaluator = None if command.panel is None else _evaluator(command, engine, io, world)
+    dialogue = DialogueSettings(
+        prompt=config.prompt, max_new_tokens=config.sampling.max_new_tokens, max_context=max_context
+    )
+    with ProgressBar("training", config.updates, shown=SHOWN) as bar:
+
+        def advance(row: Mapping[str, Any], groups: Any) -> None:
+            bar.advance(row)
+            if on_update is not None:
+                on_update(row, groups)
+
+        trainer = Trainer(
+            config,
+            policy,
+            world,
+            engine,
+            io,
+            command.out,
+            evaluator=evaluator,
+            on_update=advance,
+            on_save=lambda folder: save_dialogue(folder, dialogue),
+        )
+        trainer.run(resume=command.resume)
+    model = save_policy(policy, command.out / "model")
+    save_dialogue(model, dialogue)
+    rows = read_metrics(command.out / "metrics.jsonl")
+    plot_curves(rows, command.out / "curves.png")
+    first, last = rows[:10], rows[-10:]
+    print(
+        f"{len(rows)} updates, success {_mean(first):.3f} (first {len(first)}) to {_mean(last):.3f} "
+        f"(last {len(last)}), {sum(row['seconds'] for row in rows):.0f} s\n{model}"
+    )
+    return model
+
+
+def _evaluator(command: TrainCommand, engine: Any, io: Any, world: Any) -> Callable[[int], dict[str, float]]:
+    from craft_envs.panels import Panel
+    from craft_rl.agent.policy_io import PolicyIO, Sampling
+    from craft_rl.evaluate import ModelRunner, evaluate
+
+    panel = Panel.load(str(command.panel))
+    sampling = Sampling(temperature=0.0, max_new_tokens=io.sampling.max_new_tokens)
+    greedy = PolicyIO(codec=io.codec, prompt=io.prompt, sampling=sampling)
+
+    def evaluator(update: int) -> dict[str, float]:
+        runner = ModelRunner(engine, greedy, agent=command.model)
+        report = evaluate(runner, world, panel, num_envs=command.train.num_envs)
+        return {"score": report.mean, "errors": float(report.errors)}
+
+    return evaluator
+
+
+def _with_dialogue(config: TrainConfig, model: str) -> TrainConfig:
+    from craft_rl.assemble import load_dialogue
+
+    known = load_dialogue(model)
+    if known is None:
+        return config
+    sampling = replace(config.sampling, max_new_tokens=known.max_new_tokens)
+    return replace(config, prompt=known.prompt, sampling=sampling)
+
+
+def _value_of(args: Sequence[str], name: str) -> str | None:
+    for index, arg in enumerate(args):
+        if arg == name and index + 1 < len(args):
+            return args[index + 1]
+        if arg.startswith(name + "="):
+            return arg.removeprefix(name + "=")
+    return None
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> float:
+    return sum(row["success"] for row in rows) / max(len(rows), 1)
