@@ -116,6 +116,7 @@ def explained(error: OSError, path: str | os.PathLike[str]) -> OSError:
     """
     remedies = {
         errno.ENOSPC: "Free space, then run again",
+        errno.EFBIG: "Raise the limit of file sizes (ulimit -f)",
         errno.EDQUOT: "Free space within your quota, then run again",
         errno.EACCES: "Choose a folder that you may write to",
         errno.EROFS: "Choose a folder that can be written to",

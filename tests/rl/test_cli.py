@@ -1,0 +1,204 @@
+"""The program craft: dispatch, exit codes, its light commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import io
+import json
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from craft_envs import data
+from craft_envs.panels import frozen_names
+from craft_envs.registration import load_place
+from craft_rl.cli import COMMANDS, main
+from craft_rl.commands import doctor
+from craft_rl.commands.bench import COMMANDS as BENCH
+from craft_rl.commands.data import COMMANDS as DATA
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CRAFT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_every_command_exists_with_a_summary() -> None:
+    for table in (COMMANDS, DATA, BENCH):
+        for name, command in table.items():
+            assert callable(load_place(command.place)), name
+            assert 10 < len(command.summary) < 80
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said and command.summary in said for name, command in COMMANDS.items())
+    assert main([]) == 2
+
+
+def test_help_is_quick_because_it_loads_little() -> None:
+    program = (
+        f"import sys; sys.path[:0] = {[str(ROOT)]!r}; from craft_rl.cli import main; main(['--help']);"
+        "print(sorted({'torch', 'transformers', 'tyro', 'httpx2', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("craft 0.")
+
+
+def test_unknown_words_stop_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evla"]) == 2
+    assert "did you mean 'eval'" in capsys.readouterr().err
+    assert main(["data", "lsit"]) == 2
+    assert "did you mean 'list'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "envs", "--splti", "train"])
+    assert stopped.value.code == 2
+    assert "--split" in capsys.readouterr().err
+
+
+def test_errors_become_exit_codes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["data", "import", "alfworld", str(tmp_path / "absent")]) == 1
+    assert "DataNotFound" in capsys.readouterr().err
+    assert main(["data", "freeze-panels", "no-such-panel"]) == 2
+    assert "What to do" in capsys.readouterr().err
+
+
+def test_doctor_finds_this_machine_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "python" in said and "gymnasium" in said and "official ALFWorld" in said
+
+
+def test_doctor_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(doctor.PACKAGES, "core", ("gymnasium", "no-such-package"))
+    monkeypatch.setitem(doctor.PACKAGES, "train", ("no-such-torch",))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CRAFT_CACHE", str(tmp_path / "file" / "cache"))
+    assert main(["doctor"]) == 2
+    captured = capsys.readouterr()
+    assert "no-such-package" in captured.out and "cannot be written" in captured.out
+    assert 'pip install "craft-agents[train]"' in captured.out
+    assert "core, cache folder" in captured.err
+
+
+def test_doctor_compares_with_the_tested_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.tested_versions()["torch"] == "2.13.0"
+    monkeypatch.setattr(doctor, "tested_versions", lambda: {"numpy": "0.0.1"})
+    (core,) = [finding for finding in doctor.findings() if finding.subject == "core"]
+    assert core.level == "note" and "(tested: 0.0.1)" in core.text
+
+
+def test_data_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in frozen_names()) and "official games: not here" in said
+
+
+def test_freeze_panels_compares_before_it_replaces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "alfworld-bundled-small-valid_unseen"
+    words = ["data", "freeze-panels", name, "--folder", str(tmp_path)]
+    assert main(words) == 0 and "written" in capsys.readouterr().out
+    assert main(words) == 0 and "unchanged" in capsys.readouterr().out
+    path = tmp_path / f"{name}.jsonl"
+    shipped = path.read_text()
+    path.write_text(shipped[:-40])
+    assert main(words) == 1
+    assert path.read_text() == shipped[:-40]
+    assert main([*words, "--replace"]) == 0
+    assert path.read_text() == shipped
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves the class's body."""
+
+    body = b""
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+
+def serve(body: bytes) -> tuple[http.server.ThreadingHTTPServer, str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("One", (Handler,), {"body": body}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_port}/games"
+
+
+def announce(monkeypatch: pytest.MonkeyPatch, filename: str, size: int) -> None:
+    entry = dataclasses.replace(data.RELEASES["alfworld"], size=size, filename=filename)
+    monkeypatch.setitem(data.RELEASES, "alfworld", entry)
+
+
+def test_download_of_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        archive.writestr("json_2.1.1/train/readme.txt", "no games here")
+    server, url = serve(memory.getvalue())
+    with server:
+        announce(monkeypatch, "games.zip", len(memory.getvalue()))
+        assert main(["data", "download", "alfworld", "--url", url]) == 1
+        announce(monkeypatch, "games.zip", len(memory.getvalue()) + 1)
+        assert main(["data", "download", "alfworld", "--url", url]) == 1
+        server.shutdown()
+    assert "stopped after" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_download_of_the_official_games(
+    monkeypatch: pytest.MonkeyPatch, craft_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over a loopback server: fetched, imported, compared with the frozen panels, then evaluated from."""
+    (archive,) = (craft_data / "alfworld").glob("json_2.1.1*")
+    body = archive.read_bytes()
+    server, url = serve(body)
+    with server:
+        announce(monkeypatch, archive.name, len(body))
+        assert main(["data", "download", "alfworld", "--url", url]) == 0
+        server.shutdown()
+    assert "the frozen panels fit" in capsys.readouterr().out
+    assert not (tmp_path / "data" / "alfworld" / archive.name).exists()
+    assert main(["data", "list"]) == 0
+    assert "official.games" in capsys.readouterr().out
+
+
+@pytest.mark.bench
+def test_bench_envs_against_the_committed_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline = ROOT / "tests" / "bench" / "baselines" / "envs-alfworld-bundled-full.json"
+    out = tmp_path / "report.json"
+    assert main(["bench", "envs", "--out", str(out), "--baseline", str(baseline)]) == 0
+    assert "speed / baseline" in capsys.readouterr().out
+    report, stored = (json.loads(path.read_text()) for path in (out, baseline))
+    for name, value in report["relative"].items():
+        assert value > 0.6 * stored["relative"][name], f"{name} is slower than the baseline"
+    assert report["session_steps_per_s"] > 50_000
+    assert report["reset_warm_ms"] < 0.3
+    assert report["rollout_cpu_s"] < 0.5
+    assert report["megabytes"] < 300
