@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from craft_envs.alfworld.conversion import EXPECTED, RELEASE_HASH
 from craft_envs.alfworld.engine import AlfSession
+from craft_envs.alfworld.fingerprint import content_hash, digest
 from craft_envs.alfworld.game import Game, compile_game
 from craft_envs.alfworld.pddl import GameFile
+from craft_envs.alfworld.world import AlfWorld, load_world
 from craft_envs.types import Task
 
 
@@ -29,33 +32,48 @@ def _session(game: Game, task_id: str) -> AlfSession:
 
 
 @pytest.fixture(scope="module")
-def games(craft_goldens: Path, craft_data: Path) -> dict[str, Game]:
-    """All recorded walkthroughs' games, those of the generated archive too, by id."""
-    archives = [
-        craft_data / "alfworld" / "json_2.1.1.tar.xz",
-        craft_goldens / "alfworld" / "generated_games.tar.xz",
-    ]
+def official(craft_data: Path) -> AlfWorld:
+    return load_world(data="official", data_dir=craft_data)
+
+
+@pytest.fixture(scope="module")
+def generated(craft_goldens: Path) -> dict[str, Game]:
+    """The recorded generated games by id."""
     found: dict[str, Game] = {}
-    for archive in archives:
-        if not archive.is_file():
-            pytest.skip(f"{archive} is not there")
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                if not member.name.endswith("/game.tw-pddl"):
-                    continue
+    with tarfile.open(craft_goldens / "alfworld" / "generated_games.tar.xz") as tar:
+        for member in tar:
+            if member.name.endswith("/game.tw-pddl"):
                 task_id = "/".join(member.name.split("/")[-4:-1])
                 content = tar.extractfile(member)
                 assert isinstance(content, io.BufferedReader)
                 file = GameFile(content.read(), member.name)
                 assert file.same_language()
-                found[task_id] = compile_game(file.read(task_id, task_id.split("/")[0]))
+                found[task_id] = compile_game(file.read(task_id, "generated"))
     return found
 
 
-def test_every_recorded_string_is_reproduced(games: dict[str, Game], craft_goldens: Path) -> None:
+def test_the_official_games_are_the_release(official: AlfWorld) -> None:
+    tasks = official.tasks
+    assert {split: len(tasks.task_ids(split)) for split in tasks.splits()} == {
+        "train": 3553,
+        "valid_seen": 140,
+        "valid_unseen": 134,
+        "valid_train": 200,
+    }
+    three = [tasks.task(task_id) for split in EXPECTED for task_id in tasks.task_ids(split)]
+    assert digest(sorted(f"{task.task_id} {task.content_hash}" for task in three)) == RELEASE_HASH
+    for task in three[::200]:
+        assert content_hash(tasks.facts(task.task_id)) == task.content_hash
+
+
+def test_every_recorded_string_is_reproduced(
+    official: AlfWorld, generated: dict[str, Game], craft_goldens: Path
+) -> None:
     episodes = steps = 0
     for episode in _lines(craft_goldens / "alfworld" / "episodes.jsonl.gz"):
-        session = _session(games[episode["id"]], episode["id"])
+        task_id = episode["id"]
+        game = generated[task_id] if episode["split"] == "generated" else official.game(task_id)
+        session = _session(game, task_id)
         assert session.start() == episode["intro"]
         assert f"Your task is to: {session.game.task}" == episode["task"]
         assert session.admissible_actions() == episode["admissible"]
@@ -76,11 +94,11 @@ def test_every_recorded_string_is_reproduced(games: dict[str, Game], craft_golde
 
 
 def test_every_official_walkthrough_wins_with_its_last_command(
-    games: dict[str, Game], craft_goldens: Path
+    official: AlfWorld, craft_goldens: Path
 ) -> None:
     count = 0
     for entry in _lines(craft_goldens / "alfworld" / "walkthroughs.jsonl.gz"):
-        session = _session(games[entry["id"]], entry["id"])
+        session = _session(official.game(entry["id"]), entry["id"])
         for command in entry["walkthrough"]:
             assert not session.success, entry["id"]
             assert session.act(command).action_valid, f"{entry['id']} {command!r}"
