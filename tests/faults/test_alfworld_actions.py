@@ -13,8 +13,8 @@ from craft_envs.alfworld.world import load_world
 
 _WORDS = (
     "go to open close take from move examine use heat cool clean with slice look inventory help desk drawer"
-    " mug apple 1 2 17 0 -1 put in on the {r} %s {0} \x00 \ud800 \u202e nan None [] ../.. ' \" ` $(x) ; <think>"
-    " </action>"
+    " mug apple 1 2 17 0 -1 put in on the {r} %s {0} \x00 \ud800 \u202e nan None [] ../.. ' \" ` $(x) ;"
+    " <think> </action>"
 ).split(" ")
 
 
