@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from craft_envs.core import World
@@ -110,6 +111,8 @@ class _Run:
 
     def all(self) -> QuickstartResult:
         config, folder = self.config, self.folder
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
         self.panel.verify(self.world.tasks)
         self.panel.assert_disjoint(self.world.tasks, config.train.world.split)
         _write_json(folder / "config.json", _plain(config))
@@ -144,11 +147,9 @@ class _Run:
         limit = min(self.train.world.tasks or len(tasks), len(tasks))
         count = min(config.demonstrations, limit)
         chosen = TaskOrder(tasks, per_update=count, seed=config.seed, limit=limit).tasks(0)
-        texts = play_agent(
-            demonstration_specs(chosen[: config.tokenizer_tasks], seed=config.seed), self.world, "scripted"
-        )
+        sample = demonstration_specs(chosen[: config.tokenizer_tasks], seed=config.seed)
         policy = build_small(
-            texts_of(texts, self.world),
+            texts_of(play_agent(sample, self.world, "scripted"), self.world, task_ids=tasks),
             size=config.model_size,
             vocab_size=config.vocab_size,
             max_context=config.max_context,
@@ -166,6 +167,7 @@ class _Run:
                 self.world,
                 config.dialogue.io(policy),
                 noise=config.noise,
+                no_slips=config.no_slips,
                 max_context=config.max_context,
                 on_done=lambda _: bar.advance({}),
             )

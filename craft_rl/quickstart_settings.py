@@ -64,6 +64,10 @@ class QuickstartConfig:
     """Episodes of the scripted agent that are imitated."""
     noise: float = 0.15
     """Share of random steps in them, shown but not imitated."""
+    no_slips: tuple[str, ...] = ("help", "look", "inventory")
+    """Actions that random steps never are: long replies that teach nothing."""
+    threads: int | None = None
+    """Threads of the matrix library; its own choice when absent."""
     sft: SFTConfig = field(default_factory=_sft)
     """Cloning."""
     train: TrainConfig = field(default_factory=_train)

@@ -31,6 +31,8 @@ class DemosSettings:
     """Who plays: scripted, oracle, random."""
     noise: float = 0.0
     """Probability of a random step, which is shown but not imitated."""
+    no_slips: tuple[str, ...] = ()
+    """Actions that random steps never are, such as help."""
     per_task: int = 1
     """Episodes of each task."""
     seed: int = 0
@@ -74,6 +76,7 @@ def run(settings: Annotated[DemosSettings, tyro.conf.arg(name="")]) -> list[Traj
             io,
             agent=settings.agent,
             noise=settings.noise,
+            no_slips=settings.no_slips,
             max_context=settings.dialogue.max_context,
             on_done=on_done,
         )

@@ -119,3 +119,12 @@ def test_impossible_settings_are_refused():
         demos(noise=1.5)
     with pytest.raises(ConfigError, match="max_new_tokens"):
         demos(max_new_tokens=5)
+
+
+def test_noise_spares_the_actions_that_are_named():
+    world = ToyWorld(max_steps=30)
+    specs = demonstration_specs(world.tasks.task_ids("train"), per_task=10)
+    played = demonstrate(
+        specs, world, policy_io(), agent=Walker, noise=0.5, no_slips=("left",), max_context=4096
+    )
+    assert all(s.imitate and s.action == "right" for t in played for s in t.steps)
