@@ -32,6 +32,7 @@ def demonstrate(
     *,
     agent: str | AgentFactory = "scripted",
     noise: float = 0.0,
+    no_slips: Sequence[str] = (),
     max_context: int,
     thought: Thought | None = None,
     on_done: Callable[[Trajectory], None] | None = None,
@@ -46,6 +47,7 @@ def demonstrate(
         agent: name for ``craft_envs.agents.make_agent``, or a function from environment to agent.
         noise: probability that a step plays a random admissible action instead of the agent's choice. Such a
             step has ``imitate=False``: the policy sees how the agent recovers, but not the slip as a model.
+        no_slips: actions that noise never plays, such as ``help``, whose long reply teaches nothing.
         max_context: of the policy; a longer episode ends as ``truncated_context``.
         thought: what to write between the thinking tags; ``None`` writes empty tags where the setting
             requires them, otherwise none.
@@ -65,7 +67,7 @@ def demonstrate(
     started = time.perf_counter()
     for spec in ordered:
         episode = Episode(spec, world, policy_io, max_context=max_context, profile=profile)
-        trajectory = _play(episode, players, policy_io, noise, thought)
+        trajectory = _play(episode, players, policy_io, noise, frozenset(no_slips), thought)
         done.append(trajectory)
         if on_done is not None:
             on_done(trajectory)
@@ -158,7 +160,12 @@ class _Players:
 
 
 def _play(
-    episode: Episode, players: _Players, io: PolicyIO, noise: float, thought: Thought | None
+    episode: Episode,
+    players: _Players,
+    io: PolicyIO,
+    noise: float,
+    no_slips: frozenset[str],
+    thought: Thought | None,
 ) -> Trajectory:
     rng = np.random.Generator(np.random.Philox(key=named_seed("noise", episode.spec.seed)))
     episode.begin()
@@ -173,9 +180,10 @@ def _play(
         chosen = action = agent.act(episode.observation, info)
         # Drawn even without noise, so that a noise level changes only the steps that it hits.
         slip, pick = rng.random(), rng.random()
-        admissible = info["admissible_actions"]
-        if slip < noise and admissible:
-            action = admissible[int(pick * len(admissible))]
+        if slip < noise:
+            possible = [a for a in info["admissible_actions"] if a not in no_slips]
+            if possible:
+                action = possible[int(pick * len(possible))]
         written = "" if io.prompt.think == "required" else None
         if thought is not None:
             written = thought(episode.observation, info, action)
