@@ -280,7 +280,7 @@ class Trainer:
             **{f"loss_weighted/{name}": value for name, value in report.weighted.items()},
             "clip_fraction": learned.clip_share,
             "clip_dual_fraction": learned.clip_dual_share,
-            "moved": learned.moved,
+            "approx_kl": learned.moved,
             "grad_norm": learned.grad_norm,
             "learning_rate": learned.learning_rate,
         }

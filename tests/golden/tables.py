@@ -11,6 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from craft_rl.loss.aggregate import (
+    fixed_length_weights,
+    token_mean_weights,
+    unit_mean_weights,
+    unit_sum_weights,
+)
+
 
 def cases(family: str, *tags: str) -> list[Any]:
     """One pytest parameter per case of ``family`` with all ``tags``; one skipped parameter without data."""
@@ -44,3 +51,17 @@ def assert_close(actual: torch.Tensor, expected: Any, *, relative: bool = False)
     if relative and wanted.numel():
         atol *= max(float(wanted.abs().max()), 1e-300)
     torch.testing.assert_close(actual.detach().double(), wanted, rtol=1e-7, atol=atol)
+
+
+def published_weights(mask: torch.Tensor, mode: str) -> torch.Tensor:
+    """[B,T] weights of one of the published aggregation modes, one row = one step."""
+    rows, length = mask.shape
+    unit = torch.arange(rows).unsqueeze(1).expand(rows, length)
+    if mode == "token-mean":
+        return token_mean_weights(mask)
+    if mode == "seq-mean-token-mean":
+        return unit_mean_weights(mask, unit)
+    if mode == "seq-mean-token-sum":
+        return unit_sum_weights(mask, rows)
+    assert mode == "seq-mean-token-sum-norm"
+    return fixed_length_weights(mask, length)

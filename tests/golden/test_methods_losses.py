@@ -5,32 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from craft_rl.loss.aggregate import (
-    fixed_length_weights,
-    masked_mean,
-    token_mean_weights,
-    unit_mean_weights,
-    unit_sum_weights,
-    weighted_sum,
-)
+from craft_rl.loss.aggregate import masked_mean, weighted_sum
 from craft_rl.loss.entropy import chosen_logprobs, entropy
 from craft_rl.loss.kl import kl_estimate
 from craft_rl.loss.policy import approximate_kl, clipped_policy_loss
-from tests.golden.tables import assert_close, cases, tensor
-
-
-def published_weights(mask: torch.Tensor, mode: str) -> torch.Tensor:
-    """[B,T] weights of one of the published aggregation modes, one row = one step."""
-    rows, length = mask.shape
-    unit = torch.arange(rows).unsqueeze(1).expand(rows, length)
-    if mode == "token-mean":
-        return token_mean_weights(mask)
-    if mode == "seq-mean-token-mean":
-        return unit_mean_weights(mask, unit)
-    if mode == "seq-mean-token-sum":
-        return unit_sum_weights(mask, rows)
-    assert mode == "seq-mean-token-sum-norm"
-    return fixed_length_weights(mask, length)
+from tests.golden.tables import assert_close, cases, published_weights, tensor
 
 
 @pytest.mark.parametrize("case", cases("agg_loss"))

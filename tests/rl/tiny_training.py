@@ -54,7 +54,7 @@ class LuckyWorld:
 
 @functools.cache
 def _tokenizer() -> Any:
-    return build_small([TEXT] * 2, layers=1, width=16, heads=1, vocab_size=280, max_context=256).tokenizer
+    return build_small([TEXT] * 2, layers=1, width=16, heads=1, vocab_size=320, max_context=256).tokenizer
 
 
 def tiny_policy(seed: int = 0) -> Policy:

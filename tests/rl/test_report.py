@@ -1,0 +1,64 @@
+"""Metrics files, curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from craft_rl.report.jsonl import MetricsFile, read_metrics
+from craft_rl.report.metrics import is_mixed, is_wall_clock, trajectory_metrics
+from craft_rl.report.plots import plot_curves, trailing_mean
+from craft_rl.types import Group, TrajectoryStatus
+from tests.rl.tiny_training import made_group, made_trajectory
+
+
+def test_metrics_are_cut_back_to_the_offset(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    file = MetricsFile(path, offset=0)
+    file.write({"update": 1, "x": float("nan")})
+    offset = file.offset
+    file.write({"update": 2})
+    file.close()
+    with path.open("a") as raw:
+        raw.write('{"update": 3, "cut')
+    assert [row["update"] for row in read_metrics(path)] == [1, 2]
+    again = MetricsFile(path, offset=offset)
+    again.write({"update": 2, "again": True})
+    again.close()
+    assert read_metrics(path) == [{"update": 1, "x": None}, {"update": 2, "again": True}]
+
+
+def test_metrics_leave_broken_episodes_out():
+    group = made_group("a", [1, 0, 0])
+    broken = made_trajectory("a", 3, 0.0, status=TrajectoryStatus.error_env)
+    group = Group(group_id="a", trajectories=(*group.trajectories, broken))
+    metrics = trajectory_metrics([group, made_group("b", [0, 0], steps=4, invalid=(1,))])
+    assert metrics["episodes"] == 6
+    assert metrics["errors"] == 1
+    assert metrics["success"] == pytest.approx(1 / 5)
+    assert metrics["steps"] == pytest.approx((3 * 2 + 2 * 4) / 5)
+    assert metrics["invalid"] == pytest.approx(2 / 14)
+    assert metrics["mixed_groups"] == 0.5
+    assert metrics["parse/ok"] == 1.0
+    assert trajectory_metrics([])["success"] == 0.0
+
+
+def test_mixed_means_both_outcomes():
+    assert is_mixed(made_group("a", [1, 0]))
+    assert not is_mixed(made_group("a", [1, 1]))
+
+
+def test_clock_metrics_are_known():
+    assert is_wall_clock("seconds_engine")
+    assert is_wall_clock("tokens_per_second_rollout")
+    assert not is_wall_clock("success")
+
+
+def test_trailing_mean_by_hand():
+    assert trailing_mean(np.array([2.0, 4.0, 6.0, 8.0]), 2).tolist() == [2.0, 3.0, 5.0, 7.0]
+
+
+def test_curves_are_a_png(tmp_path):
+    rows = [{"update": i, "success": i / 10, "entropy": None if i % 2 else 1.0} for i in range(10)]
+    plot_curves(rows, tmp_path / "deep" / "curves.png")
+    assert (tmp_path / "deep" / "curves.png").read_bytes()[:4] == b"\x89PNG"
