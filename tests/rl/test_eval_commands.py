@@ -42,7 +42,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = load_world("craft/ALFWorld-v0", data="bundled", size="small")
     texts = [world.tasks.task(i).instruction for i in world.tasks.task_ids("train")[:50]]
     folder = tmp_path_factory.mktemp("model") / "m"
-    policy = build_small(texts, layers=1, width=32, heads=1, vocab_size=300, max_context=2048)
+    policy = build_small(texts, layers=1, width=32, heads=1, vocab_size=400, max_context=2048)
     save_policy(policy, folder)
     save_dialogue(folder, DialogueSettings(max_new_tokens=5, max_context=2000))
     return folder
