@@ -76,6 +76,7 @@ def run(command: SFTCommand) -> Path:
         ConfigError: settings that contradict each other, or nothing to imitate.
     """
     from craft_rl.assemble import DialogueSettings, open_world, save_dialogue
+    from craft_rl.checkpoint import write_atomic
     from craft_rl.models.load import Policy, load_policy, save_policy
     from craft_rl.models.small import build_small
     from craft_rl.report.console import ProgressBar
@@ -133,7 +134,7 @@ def run(command: SFTCommand) -> Path:
     if command.solved_only:
         trajectories = [t for t in trajectories if t.success]
     command.out.mkdir(parents=True, exist_ok=True)
-    (command.out / "config.json").write_text(json.dumps(_plain(command), indent=1))
+    write_atomic(command.out / "config.json", json.dumps(_plain(command), indent=1))
     metrics = MetricsFile(command.out / "metrics.jsonl", offset=0)
     with ProgressBar("cloning", None, shown=("loss", "accuracy", "epoch", "tokens_per_second")) as bar:
 

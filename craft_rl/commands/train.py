@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import tyro
 
 from craft_envs.errors import ConfigError
-from craft_rl.config import TrainConfig, from_mapping
+from craft_rl.config import TrainConfig, from_mapping, to_mapping
 
+COMMAND_FILE = "command.json"
+"""Lies in the run's folder: what ``--resume`` goes on with."""
 SHOWN = ("success", "invalid", "steps", "entropy", "mixed_groups", "seconds")
 
 
@@ -45,22 +47,25 @@ def main(args: Sequence[str]) -> int:
 
 
 def parse(args: Sequence[str]) -> TrainCommand:
-    """The command line over the defaults of its method, over those of its model's folder, or of its run.
+    """The command line over the defaults of its method, of its model's folder, or of the run to be resumed.
 
-    A resumed run takes every setting from its own ``config.json``; what the command line adds must agree.
+    A resumed run takes every setting from its own folder, so that ``--resume --out OUT`` is enough; what the
+    command line adds must agree with it.
+
+    Raises:
+        ConfigError: unknown method, or a folder whose settings this version does not know.
     """
-    looked = {name: _value_of(args, name) for name in ("--method", "--model", "--out")}
-    out, model = looked["--out"], looked["--model"]
-    stored = Path(out or "") / "config.json"
+    out, model = _value_of(args, "--out"), _value_of(args, "--model")
+    stored = Path(out or "") / COMMAND_FILE
     if "--resume" in args and out and stored.is_file():
-        config = from_mapping(TrainConfig, json.loads(stored.read_text()), where=str(stored))
-    else:
-        config = TrainConfig.for_method(looked["--method"] or "grpo")
-        if model:
-            config = _with_dialogue(config, model)
+        values = json.loads(stored.read_text())
+        config = from_mapping(TrainConfig, values.pop("train"), where=str(stored))
+        base = TrainCommand(**values, out=Path(out), train=config)
+        return tyro.cli(TrainCommand, prog="craft train", args=list(args), default=base)
     if out is None or model is None:
         # tyro then names what is missing, or prints the help
         return tyro.cli(TrainCommand, prog="craft train", args=list(args))
+    config = _with_dialogue(TrainConfig.for_method(_value_of(args, "--method") or "grpo"), model)
     base = TrainCommand(out=Path(out), model=model, train=config)
     return tyro.cli(TrainCommand, prog="craft train", args=list(args), default=base)
 
@@ -76,7 +81,8 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     """
     from craft_rl.agent.policy_io import PolicyIO
     from craft_rl.assemble import DialogueSettings, check_dialogue, load_dialogue, open_world, save_dialogue
-    from craft_rl.engine.hf import HFEngine
+    from craft_rl.checkpoint import checkpoints, write_atomic
+    from craft_rl.engine.hf import open_engine
     from craft_rl.models.load import load_policy, save_policy
     from craft_rl.report.console import ProgressBar
     from craft_rl.report.jsonl import read_metrics
@@ -94,12 +100,15 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     check_dialogue(command.model, config.prompt)
     known = load_dialogue(command.model)
     max_context = command.max_context or (known.max_context if known else 4096)
-    engine = HFEngine(policy.model, slots=config.num_envs, max_context=max_context)
+    engine = open_engine(policy.model, slots=config.num_envs, max_context=max_context)
     io = PolicyIO(codec=ChatCodec(policy.tokenizer), prompt=config.prompt, sampling=config.sampling)
     evaluator = None if command.panel is None else _evaluator(command, engine, io, world)
     dialogue = DialogueSettings(
         prompt=config.prompt, max_new_tokens=config.sampling.max_new_tokens, max_context=max_context
     )
+    command.out.mkdir(parents=True, exist_ok=True)
+    if not checkpoints(command.out / "checkpoints"):
+        write_atomic(command.out / COMMAND_FILE, json.dumps(_plain(command), indent=1))
     with ProgressBar("training", config.updates, shown=SHOWN) as bar:
 
         def advance(row: Mapping[str, Any], groups: Any) -> None:
@@ -156,6 +165,11 @@ def _with_dialogue(config: TrainConfig, model: str) -> TrainConfig:
         return config
     sampling = replace(config.sampling, max_new_tokens=known.max_new_tokens)
     return replace(config, prompt=known.prompt, sampling=sampling)
+
+
+def _plain(command: TrainCommand) -> dict[str, Any]:
+    names = ("model", "max_context", "panel", "device", "dtype")
+    return {**{name: getattr(command, name) for name in names}, "train": to_mapping(command.train)}
 
 
 def _value_of(args: Sequence[str], name: str) -> str | None:

@@ -8,6 +8,7 @@ import pytest
 from craft_rl.report.jsonl import MetricsFile, read_metrics
 from craft_rl.report.metrics import is_mixed, is_wall_clock, trajectory_metrics
 from craft_rl.report.plots import plot_curves, trailing_mean
+from craft_rl.report.trackers import TensorBoard
 from craft_rl.types import Group, TrajectoryStatus
 from tests.rl.tiny_training import made_group, made_trajectory
 
@@ -62,3 +63,17 @@ def test_curves_are_a_png(tmp_path):
     rows = [{"update": i, "success": i / 10, "entropy": None if i % 2 else 1.0} for i in range(10)]
     plot_curves(rows, tmp_path / "deep" / "curves.png")
     assert (tmp_path / "deep" / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_tensorboard_gets_every_number(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = TensorBoard(tmp_path)
+    board.write({"success": 0.5, "phase": "copy", "update": 1}, 1)
+    board.write({"success": 0.75, "update": 2}, 2)
+    board.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("success")] == [(1, 0.5), (2, 0.75)]
+    assert "phase" not in events.Tags()["scalars"]

@@ -1,0 +1,97 @@
+"""craft sft, craft train: from nothing to a trained policy, on from where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from craft_envs.errors import CheckpointMismatch, ConfigError
+from craft_rl.assemble import load_dialogue
+from craft_rl.commands import sft as sft_command
+from craft_rl.commands import train as train_command
+from craft_rl.models.load import load_policy
+from craft_rl.report.jsonl import read_metrics
+
+SFT = "--episodes 6 --world.max-steps 4 --epochs 1 --batch-tokens 2048 --vocab-size 400 --max-new-tokens 16"
+TRAIN = (
+    "--updates 2 --tasks-per-update 2 --group-size 2 --num-envs 4 --world.size small --world.max-steps 2 "
+    "--optim.learning-rate 1e-4 --checkpoint-every 1"
+)
+
+
+@pytest.fixture(scope="module")
+def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a hasty cloning."""
+    out = tmp_path_factory.mktemp("cloned")
+    assert sft_command.main(["--out", str(out), *SFT.split()]) == 0
+    return out
+
+
+def test_cloning_leaves_an_ordinary_model_folder(cloned):
+    policy = load_policy(cloned / "model")
+    assert policy.tokenizer.chat_template
+    dialogue = load_dialogue(cloned / "model")
+    assert dialogue is not None
+    assert dialogue.prompt.history == "full"
+    assert dialogue.max_new_tokens == 16
+    assert (cloned / "curves.png").is_file()
+    assert read_metrics(cloned / "metrics.jsonl")[-1]["phase"] == "clone"
+
+
+def test_training_takes_the_prompts_of_its_model(cloned, tmp_path):
+    words = ["--model", str(cloned / "model"), "--out", str(tmp_path), *TRAIN.split()]
+    command = train_command.parse(words)
+    assert command.train.prompt.template == "compact/1"
+    assert command.train.sampling.max_new_tokens == 16
+    assert train_command.main(words) == 0
+    assert load_dialogue(tmp_path / "model") == load_dialogue(cloned / "model")
+    assert load_dialogue(tmp_path / "checkpoints" / "update-000002" / "model") is not None
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
+    # on from there with nothing but the folder; the run may be prolonged
+    assert train_command.main(["--resume", "--out", str(tmp_path), "--updates", "3"]) == 0
+    assert [row["update"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    with pytest.raises(CheckpointMismatch, match="group_size: 2 -> 3"):
+        train_command.main(["--resume", "--out", str(tmp_path), "--group-size", "3"])
+    before = (tmp_path / "command.json").read_text()
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train_command.main([*words, "--seed", "9"])
+    assert (tmp_path / "command.json").read_text() == before
+
+
+def test_speaking_otherwise_than_learned_is_refused(cloned, tmp_path):
+    words = ["--model", str(cloned / "model"), "--out", str(tmp_path), *TRAIN.split()]
+    with pytest.raises(ConfigError, match="has learned prompts of version"):
+        train_command.main([*words, "--prompt.history", "window"])
+
+
+def test_method_brings_its_defaults(tmp_path):
+    command = train_command.parse(
+        ["--model", "m", "--out", str(tmp_path), "--method", "rloo", "--updates", "7"]
+    )
+    assert command.train.method == "rloo"
+    assert command.train.reward_scale == 1.0
+    assert command.train.updates == 7
+
+
+def test_recorded_ids_of_another_tokenizer(tmp_path):
+    with pytest.raises(ConfigError, match="another tokenizer"):
+        sft_command.main(["--out", str(tmp_path), "--demonstrations", str(tmp_path / "x.jsonl")])
+
+
+def test_panel_without_interval(cloned, tmp_path):
+    words = ["--model", str(cloned / "model"), "--out", str(tmp_path), *TRAIN.split()]
+    with pytest.raises(ConfigError, match="give both or neither"):
+        train_command.main([*words, "--panel", "alfworld-bundled-small-valid_unseen"])
+
+
+def test_damaged_dialogue_file(tmp_path):
+    from craft_envs.errors import DataMismatch
+
+    (tmp_path / "craft_dialogue.json").write_text('{"prompt": {')
+    with pytest.raises(DataMismatch, match="not JSON"):
+        load_dialogue(tmp_path)
+    (tmp_path / "craft_dialogue.json").write_text(json.dumps({"promt": {}}))
+    with pytest.raises(ConfigError, match="did you mean 'prompt'"):
+        load_dialogue(tmp_path)
