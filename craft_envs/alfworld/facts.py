@@ -49,9 +49,10 @@ class Receptacle:
     id: str
     """Encoded id as in the problem file; its lower-case form decides order, hence display numbers."""
     type: str
-    """Receptacle type without the suffix ``Type``: ``Drawer``."""
+    """Receptacle type without the suffix ``Type``: ``Drawer``. Empty when the data mention the id but never type it;
+    such an id still takes part in the numbering."""
     location: str
-    """Id of the location it is reached from; receptacles may share one."""
+    """Id of the location it is reached from; receptacles may share one. Empty when it cannot be reached."""
     openable: bool = False
     opened: bool = False
 
@@ -66,7 +67,7 @@ class Thing:
     id: str
     """Encoded id as in the problem file; its lower-case form decides order, hence display numbers."""
     type: str
-    """Object type without the suffix ``Type``: ``Mug``."""
+    """Object type without the suffix ``Type``: ``Mug``. Empty as for receptacles."""
     receptacles: tuple[str, ...] = ()
     """Ids of the receptacles it is recorded in; mostly one, sometimes none, rarely two."""
     locations: tuple[str, ...] = ()
