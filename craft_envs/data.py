@@ -198,6 +198,10 @@ def download(
         except DataMismatch:
             part.unlink()
             raise
+        except DataNotFound:
+            if not file.tell():
+                part.unlink()
+            raise
         except OSError as error:
             raise explained(error, part) from error
         os.replace(part, place)

@@ -193,6 +193,7 @@ def test_nobody_listens(server: Server, tmp_path: Path) -> None:
     server.server_close()
     with pytest.raises(DataNotFound, match="craft data import"):
         fetch(server, tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_without_a_checksum_the_size_still_counts(server: Server, tmp_path: Path) -> None:
