@@ -245,7 +245,7 @@ def _fetch_once(
         headers["Range"] = f"bytes={start}-"
     with client.stream("GET", url, headers=headers) as response:
         if start and response.status_code in (206, 416) and not _continues(response, start):
-            # The part is longer than the server's file, or the answer is of another place: from the beginning.
+            # The part is longer than the server's file, or the answer is of another place: start over.
             file.truncate(0)
             return
         response.raise_for_status()
