@@ -1,4 +1,4 @@
-"""Invariant 10: long and short episodes weigh as the chosen normalisation says."""
+"""Invariant 10: episodes weigh as the chosen normalisation says, whatever their length."""
 
 from __future__ import annotations
 
