@@ -70,7 +70,9 @@ class HFEngine:
         ConfigError: the model needs another kind of cache, or the cache does not reproduce its log-probs.
     """
 
-    def __init__(self, model: Any, *, slots: int, max_context: int, prefill_tokens: int | None = None) -> None:
+    def __init__(
+        self, model: Any, *, slots: int, max_context: int, prefill_tokens: int | None = None
+    ) -> None:
         if slots < 1:
             raise ConfigError(
                 f"slots must be at least 1, got {slots}.", where="HFEngine", remedy="Use 16 or more."
@@ -230,7 +232,8 @@ class HFEngine:
 
     def _encode(self, works: list[_Work], longest: int, columns: int) -> None:
         n = len(works)
-        width = max(longest, -(-self._min_rows // n), 4)
+        # Attention takes queries in blocks; a last block of one to three would sum in another order.
+        width = -(-max(longest, -(-self._min_rows // n)) // 8) * 8
         ids = np.zeros((n, width), dtype=np.int64)
         position = np.zeros((n, width), dtype=np.int64)
         write = np.full((n, width), self._cache.trash, dtype=np.int64)
@@ -399,7 +402,7 @@ class HFEngine:
                 worst = float(np.abs(expected - completion.logprobs).max())
                 if not worst <= tolerance:
                     raise ConfigError(
-                        f"With the slot cache {type(self.model).__name__} gives log-probs off by {worst:.2g}.",
+                        f"With the slot cache {type(self.model).__name__} has log-probs off by {worst:.2g}.",
                         where="HFEngine",
                         remedy="Use open_engine, which falls back to the plain engine for such a model.",
                     )
@@ -445,6 +448,8 @@ def _refuse_other_caches(model: Any, max_context: int) -> None:
         problem = "it is an encoder-decoder"
     kinds = set(getattr(config, "layer_types", None) or ())
     window = getattr(config, "sliding_window", None)
+    if not kinds and window is not None and getattr(config, "use_sliding_window", True):
+        kinds = {"sliding_attention"}  # Mistral and its relatives: every layer, without a list
     if kinds & {"sliding_attention", "chunked_attention"} and (window is None or window < max_context):
         problem = f"layers attend to a window of {window} tokens only"
     other = kinds - {"full_attention", "sliding_attention", "chunked_attention"}

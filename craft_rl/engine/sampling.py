@@ -73,6 +73,8 @@ class Sampler:
             ids = torch.searchsorted(cdf, target, right=True)
             # Rounding can lift the target to the total itself, past the last token that has any mass.
             ids = torch.minimum(ids, torch.searchsorted(cdf, total.contiguous())).squeeze(1)
+            # Only where the logits are not numbers; the caller sees that in the log-prob.
+            ids = ids.clamp_max(logits.shape[1] - 1)
             if self._any_greedy:
                 ids = torch.where(self._greedy, logprobs.argmax(-1), ids)
         self._token += 1

@@ -59,7 +59,7 @@ def load_policy(
     """
     name = os.fspath(path_or_hub_id)
     torch_dtype, torch_device = _dtype(dtype), _device(device)
-    local = Path(name).is_dir()
+    local = bool(name) and Path(name).is_dir()
     if local:
         _check_folder(Path(name))
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
@@ -183,7 +183,7 @@ def _check_folder(folder: Path) -> None:
     elif not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
         missing = "weights (model.safetensors)"
     elif not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        missing = "a tokenizer (tokenizer.json)"
+        missing = "tokenizer (tokenizer.json)"
     if missing:
         raise ConfigError(
             f"The folder {str(folder)!r} has no {missing}.",
