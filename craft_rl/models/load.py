@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from craft_envs.errors import ConfigError, CraftError, DataNotFound
 
@@ -82,7 +85,8 @@ def load_policy(
     except Exception as error:
         raise _unopened(name, local, "the tokenizer", error) from error
     try:
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch_dtype, **options)
+        with _no_bars(local):
+            model = AutoModelForCausalLM.from_pretrained(name, dtype=torch_dtype, **options)
     except Exception as error:
         raise _unopened(name, local, "the weights", error) from error
     model = model.to(torch_device)
@@ -109,8 +113,9 @@ def save_policy(policy: Policy, folder: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise _unsaved(target, error) from error
     try:
-        policy.model.save_pretrained(beside, safe_serialization=True)
-        policy.tokenizer.save_pretrained(beside)
+        with _no_bars():
+            policy.model.save_pretrained(beside)
+            policy.tokenizer.save_pretrained(beside)
         for file in beside.rglob("*"):
             if file.is_file():
                 with file.open("rb") as handle:
@@ -126,6 +131,19 @@ def save_policy(policy: Policy, folder: str | os.PathLike[str]) -> Path:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target
+
+
+@contextlib.contextmanager
+def _no_bars(wanted: bool = True) -> Iterator[None]:
+    """No progress bars for work on local files; downloads keep theirs."""
+    shown = logging.is_progress_bar_enabled()
+    if wanted:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _replace(beside: Path, target: Path) -> None:
