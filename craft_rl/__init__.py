@@ -2,6 +2,10 @@
 
 import os
 
-# The matrix library may otherwise give a row other last bits on a worker thread than on the main thread;
-# sampled tokens would then depend on the batch. Costs no measurable time; read at the library's first use.
+# Both are read when torch loads its libraries; whoever sets them beforehand keeps the choice.
+# Rows of a matrix product otherwise get other last bits on a worker thread than on the main thread, so sampled
+# tokens would depend on the batch. Costs no measurable time.
 os.environ.setdefault("MKL_CBWR", "AUTO")
+# Threads that spin at barriers stop each other where cores are shared: 64 rows took 410 ms a token on two
+# busy cores, 11 ms with threads that sleep.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
