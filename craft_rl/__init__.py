@@ -3,7 +3,7 @@
 import os
 
 # Both are read when torch loads its libraries; whoever sets them beforehand keeps the choice.
-# Rows of a matrix product otherwise get other last bits on a worker thread than on the main thread, so sampled
+# Rows of a matrix product otherwise get other last bits on a worker thread than on the main one, so sampled
 # tokens would depend on the batch. Costs no measurable time.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 # Threads that spin at barriers stop each other where cores are shared: 64 rows took 410 ms a token on two

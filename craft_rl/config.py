@@ -69,8 +69,11 @@ class WorldConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig:
-    """AdamW with its learning-rate schedule."""
+    """Optimiser with its learning-rate schedule."""
 
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """``muon``: orthogonalised momentum on the hidden matrices, AdamW on the rest. In cloning the small
+    policy it needs less than half of AdamW's tokens for the same loss."""
     learning_rate: float = 1e-6
     """Peak learning rate. 1e-6 suits pretrained models of billions of weights, 1e-4 the embedded policy."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"

@@ -1,32 +1,86 @@
-"""AdamW with a learning-rate schedule, with gradient clipping."""
+"""Optimisers with a learning-rate schedule, with gradient clipping."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
 from craft_rl.config import OptimConfig
+from craft_rl.muon import Muon
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over the trainable weights; decay on matrices only, biases with norms are left alone."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in trainable if p.ndim >= 2]
-    vectors = [p for p in trainable if p.ndim < 2]
+class Pair:
+    """Two optimisers over disjoint weights that are stepped, saved, restored as one."""
+
+    def __init__(self, first: torch.optim.Optimizer, second: torch.optim.Optimizer) -> None:
+        """Both at the same learning rate."""
+        self.members = (first, second)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of both, shared: changing a rate here changes it there."""
+        return [group for member in self.members for group in member.param_groups]
+
+    def step(self) -> None:
+        """One step of each."""
+        for member in self.members:
+            member.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for member in self.members:
+            member.zero_grad(set_to_none=set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of both, in order."""
+        return {"members": [member.state_dict() for member in self.members]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        for member, saved in zip(self.members, state["members"], strict=True):
+            member.load_state_dict(saved)
+
+
+Stepper = torch.optim.Optimizer | Pair
+"""What the training loops use."""
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> Stepper:
+    """AdamW over the trainable weights, or Muon on the hidden matrices with AdamW on the rest.
+
+    Decay applies to matrices only; biases with norms are left alone. Embedding with output weights always
+    go to AdamW: their rows are single tokens, which an orthogonal update would couple.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for _, p in named if p.ndim >= 2]
+    vectors = [p for _, p in named if p.ndim < 2]
+    hidden: list[nn.Parameter] = []
+    if config.optimizer == "muon":
+        tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+        head = getattr(model, "get_output_embeddings", lambda: None)()
+        if head is not None:
+            tables.add(id(head.weight))
+        hidden = [p for p in matrices if p.ndim == 2 and id(p) not in tables]
+        taken = {id(p) for p in hidden}
+        matrices = [p for p in matrices if id(p) not in taken]
     groups = [
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
+    adamw = torch.optim.AdamW(
         [g for g in groups if g["params"]],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         # one kernel for all weights: a tiny model is otherwise bound by the loop over its tensors
         foreach=True,
     )
+    if not hidden:
+        return adamw
+    return Pair(Muon(hidden, lr=config.learning_rate, weight_decay=config.weight_decay), adamw)
 
 
 def rate_at(config: OptimConfig, progress: float) -> float:
@@ -45,7 +99,7 @@ def rate_at(config: OptimConfig, progress: float) -> float:
     return config.learning_rate * (config.final_rate + (1.0 - config.final_rate) * left)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimizer: Stepper, rate: float) -> None:
     """Use ``rate`` from the next step on."""
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -48,7 +48,11 @@ class TrajectoryStatus(StrEnum):
     @property
     def is_error(self) -> bool:
         """The infrastructure broke; the episode says nothing about the policy."""
-        return self in (TrajectoryStatus.error_env, TrajectoryStatus.error_timeout, TrajectoryStatus.error_engine)
+        return self in (
+            TrajectoryStatus.error_env,
+            TrajectoryStatus.error_timeout,
+            TrajectoryStatus.error_engine,
+        )
 
     @property
     def is_scored(self) -> bool:
@@ -101,7 +105,7 @@ class Step:
 class Trajectory:
     """One recorded episode.
 
-    Example: ``task_id="valid_seen/pick_heat.../trial_T2019..."``, ``sibling=3``, ``status=solved``, ``score=1.0``.
+    Example: ``task_id="valid_seen/pick_heat.../trial_T2019..."``, ``sibling=3``, ``status=solved``.
     """
 
     task_id: str
@@ -193,7 +197,9 @@ class TokenBatch:
                 raise ValueError(f"TokenBatch.{name} is not 0 outside the loss mask.")
         starts = self.sequence_starts
         if len(starts) < 1 or starts[0] != 0 or starts[-1] != n or np.any(np.diff(starts) <= 0):
-            raise ValueError(f"TokenBatch.sequence_starts must rise strictly from 0 to {n}, got {starts.tolist()}.")
+            raise ValueError(
+                f"TokenBatch.sequence_starts must rise strictly from 0 to {n}, got {starts.tolist()}."
+            )
         s = len(starts) - 1
         for name, rows in (
             ("step_starts", self.step_starts),

@@ -29,7 +29,8 @@ TASK_TYPES: tuple[TaskType, ...] = (
 class Goal:
     """What must hold at the end.
 
-    Example: ``Goal(task_type="pick_heat_then_place_in_recep", object_type="Potato", target_type="CounterTop")``.
+    Example: ``Goal(task_type="pick_heat_then_place_in_recep", object_type="Potato",
+    target_type="CounterTop")``.
     """
 
     task_type: TaskType
@@ -43,14 +44,15 @@ class Goal:
 class Receptacle:
     """One place that holds objects.
 
-    Example: ``Receptacle(id="Drawer_bar__minus_00_dot_51...", type="Drawer", location="loc_bar_2...", openable=True)``.
+    Example: ``Receptacle(id="Drawer_bar__minus_00_dot_51...", type="Drawer", location="loc_bar_2...",
+    openable=True)``.
     """
 
     id: str
     """Encoded id as in the problem file; its lower-case form decides order, hence display numbers."""
     type: str
-    """Receptacle type without the suffix ``Type``: ``Drawer``. Empty when the data mention the id but never type it;
-    such an id still takes part in the numbering."""
+    """Receptacle type without the suffix ``Type``: ``Drawer``. Empty when the data mention the id but never
+    type it; such an id still takes part in the numbering."""
     location: str
     """Id of the location it is reached from; receptacles may share one. Empty when it cannot be reached."""
     openable: bool = False
@@ -61,7 +63,7 @@ class Receptacle:
 class Thing:
     """One object of the game, movable or not.
 
-    Example: ``Thing(id="Mug_bar__minus_01...", type="Mug", receptacles=("Desk_bar...",), pickupable=True, heatable=True)``.
+    Example: ``Thing(id="Mug_bar__minus_01...", type="Mug", receptacles=("Desk_bar...",), pickupable=True)``.
     """
 
     id: str
@@ -73,7 +75,8 @@ class Thing:
     locations: tuple[str, ...] = ()
     """Ids of the locations it is recorded at (``objectAtLocation``); may differ from its receptacle's."""
     inside: tuple[str, ...] = ()
-    """Ids of the receptacle objects (pan, bowl, ...) that it is recorded inside of (``inReceptacleObject``)."""
+    """Ids of the receptacle objects (pan, bowl, ...) that it is recorded inside of (``inReceptacleObject``).
+    """
     pickupable: bool = False
     receptacle_object: bool = False
     """``isReceptacleObject``: bowl, box, cup, mug, pan, plate, pot."""
@@ -97,7 +100,7 @@ class GameFacts:
     """``split/task_folder/trial_folder``."""
     split: str
     task: str
-    """The task line as the intro shows it, without the prefix ``Your task is to: ``: ``heat some potato ... .``"""
+    """The task line without the intro's prefix ``Your task is to: ``: ``heat some potato ... .``"""
     goal: Goal
     start: str
     """Id of the location where the agent begins."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from craft_envs.errors import ConfigError, EngineFailure
+from craft_rl.engine.compatible import check_against_plain, refuse_other_caches
 from craft_rl.engine.plain import PlainEngine, check_requests
 from craft_rl.engine.protocol import Completion, Engine, EngineCounters, Request
 from craft_rl.engine.sampling import Sampler
@@ -97,8 +98,10 @@ class HFEngine:
         self._owner: list[str | None] = []
         self._calls = 0
         self._cache = SlotCache(self._device)
-        _refuse_other_caches(model, max_context)
-        self._prove()
+        refuse_other_caches(model, max_context)
+        check_against_plain(self)
+        self.counters = EngineCounters()
+        self._drop_all()
 
     # ------------------------------------------------------------------ the protocol
 
@@ -369,57 +372,6 @@ class HFEngine:
         self._sessions.clear()
         self._owner = [None] * self._cache.slots
 
-    # ------------------------------------------------------------------ is this model one we can serve?
-
-    def _prove(self) -> None:
-        """Sample a few tokens over two steps and compare their log-probs with a plain forward pass."""
-        generator = np.random.Generator(np.random.Philox(key=0))
-        # Leave the first ids alone: models put padding and other special ids there.
-        high: int = self.model.get_input_embeddings().weight.shape[0]
-        low = min(8, high - 1)
-        room = self.max_context - 2
-        prompts = {
-            f"{i}": generator.integers(low, high, max(1, min(size, room))) for i, size in enumerate((3, 9))
-        }
-        tolerance = 1e-3 if self._dtype in (torch.float32, torch.float64) else 0.15
-        for step in range(2):
-            requests = [
-                Request(
-                    request_id=name,
-                    session_id=name,
-                    prompt_ids=ids.astype(np.int32),
-                    max_new_tokens=2,
-                    temperature=1.0,
-                    seed=step,
-                    stop_ids=(),
-                )
-                for name, ids in prompts.items()
-                if len(ids) < self.max_context
-            ]
-            for request, completion in zip(requests, self.generate(requests), strict=True):
-                ids = np.concatenate([request.prompt_ids, completion.token_ids]).astype(np.int64)
-                expected = self._plain_logprobs(ids)[-len(completion.token_ids) :]
-                worst = float(np.abs(expected - completion.logprobs).max())
-                if not worst <= tolerance:
-                    raise ConfigError(
-                        f"With the slot cache {type(self.model).__name__} has log-probs off by {worst:.2g}.",
-                        where="HFEngine",
-                        remedy="Use open_engine, which falls back to the plain engine for such a model.",
-                    )
-                prompts[request.request_id] = np.concatenate([ids, generator.integers(low, high, 2)])
-        self.counters = EngineCounters()
-        self._drop_all()
-
-    @torch.inference_mode()
-    def _plain_logprobs(self, ids: np.ndarray) -> np.ndarray:
-        training = self.model.training
-        self.model.eval()
-        tokens = torch.from_numpy(ids).to(self._device)
-        logits = self.model(input_ids=tokens.unsqueeze(0), use_cache=False).logits[0, :-1].float()
-        self.model.train(training)
-        logprobs = torch.log_softmax(logits, -1).gather(1, tokens[1:, None]).squeeze(1)
-        return logprobs.cpu().numpy()
-
 
 def open_engine(model: Any, *, slots: int, max_context: int) -> Engine:
     """The fast engine where the model allows it, else the plain one with a warning that says why."""
@@ -437,30 +389,3 @@ def _common(a: IntArray, b: IntArray) -> int:
     n = min(len(a), len(b))
     different = np.flatnonzero(a[:n] != b[:n])
     return int(different[0]) if len(different) else n
-
-
-def _refuse_other_caches(model: Any, max_context: int) -> None:
-    """Raise ConfigError for models whose layers do not attend to the whole past."""
-    config = model.config
-    config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    problem = ""
-    if getattr(config, "is_encoder_decoder", False):
-        problem = "it is an encoder-decoder"
-    kinds = set(getattr(config, "layer_types", None) or ())
-    window = getattr(config, "sliding_window", None)
-    if not kinds and window is not None and getattr(config, "use_sliding_window", True):
-        kinds = {"sliding_attention"}  # Mistral and its relatives: every layer, without a list
-    if kinds & {"sliding_attention", "chunked_attention"} and (window is None or window < max_context):
-        problem = f"layers attend to a window of {window} tokens only"
-    other = kinds - {"full_attention", "sliding_attention", "chunked_attention"}
-    if other:
-        problem = f"it has layers of type {', '.join(sorted(other))}"
-    attention = getattr(config, "_attn_implementation", "sdpa")
-    if attention not in ("sdpa", "eager"):
-        problem = f"its attention is {attention!r}; only 'sdpa' and 'eager' take the masks of this engine"
-    if problem:
-        raise ConfigError(
-            f"{type(model).__name__} cannot use the slot cache: {problem}.",
-            where="HFEngine",
-            remedy="Use open_engine, which falls back to the plain engine for such a model.",
-        )

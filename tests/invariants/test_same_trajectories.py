@@ -31,7 +31,9 @@ def world() -> World:
 def policy() -> Policy:
     """Random weights: its answers are noise, which is the hardest case for equality of samples."""
     played = play_agent(demonstration_specs(world().tasks.task_ids("train")[:20]), world(), "scripted")
-    return build_small(texts_of(played, world()), layers=2, width=64, heads=2, vocab_size=512, max_context=1024)
+    return build_small(
+        texts_of(played, world()), layers=2, width=64, heads=2, vocab_size=512, max_context=1024
+    )
 
 
 def play(specs: list[EpisodeSpec], history: str, num_envs: int, temperature: float = 1.0) -> list[Trajectory]:
