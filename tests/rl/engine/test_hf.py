@@ -226,3 +226,24 @@ def test_bfloat16_runs_and_stays_near_its_own_plain_forward():
     engine = HFEngine(model, slots=8, max_context=256)
     found = play(engine, list(range(4)), steps=2)
     assert all(np.isfinite(c.logprobs).all() for c in found.values())
+
+
+def test_models_that_ignore_the_cache_are_found_out(monkeypatch):
+    model = policy(seed=15).model
+    plain = type(model).forward
+
+    def forgetful(self, *args, past_key_values=None, attention_mask=None, **kwargs):
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(model), "forward", forgetful)
+    with pytest.raises(ConfigError, match="off by"):
+        HFEngine(model, slots=4, max_context=128)
+
+    def broken(self, *args, past_key_values=None, **kwargs):
+        if past_key_values is not None:
+            raise TypeError("caches are tuples here")
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(model), "forward", broken)
+    with pytest.raises(ConfigError, match="caches are tuples"):
+        HFEngine(model, slots=4, max_context=128)
