@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
+
+
+class Message(TypedDict):
+    """One turn of a chat: ``{"role": "user", "content": "..."}``."""
+
+    role: str
+    """``system``, ``user`` or ``assistant``."""
+    content: str
 
 
 class ParseOutcome(StrEnum):
@@ -29,6 +37,8 @@ class ParseOutcome(StrEnum):
     """Thinking is required by the setting, the response has no complete ``<think>...</think>`` pair."""
     cut_off = "cut_off"
     """The response ended at the token limit before its action was complete."""
+    foreign_script = "foreign_script"
+    """By the rule of the published baselines only: a CJK character in the response; its action is played."""
 
 
 class TrajectoryStatus(StrEnum):

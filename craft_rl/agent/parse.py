@@ -121,6 +121,5 @@ def _parse_legacy(response: str, cut: bool) -> Parsed:
     if THINK_OPEN not in response or THINK_CLOSE not in response:
         return Parsed(action, ParseOutcome.no_think)
     if _CJK.search(response):
-        # The published rule has one flag only; its nearest typed outcome is "nothing in the asked-for form".
-        return Parsed(action, ParseOutcome.no_action)
+        return Parsed(action, ParseOutcome.foreign_script)
     return Parsed(action, ParseOutcome.ok)

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from craft_envs.errors import ConfigError
 from craft_rl.agent.parse import Parsed, parse
-from craft_rl.agent.prompt import Message, PromptSettings, PromptWriter
-from craft_rl.types import IntArray
+from craft_rl.agent.prompt import PromptSettings, PromptWriter
+from craft_rl.types import IntArray, Message
 
 
 class Codec(Protocol):

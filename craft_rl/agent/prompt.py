@@ -19,21 +19,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal, TypedDict
+from typing import Literal
 
 from craft_envs.errors import ConfigError, did_you_mean
 from craft_rl.agent.parse import FORMS, THINKS, Form, Think
-from craft_rl.types import ParseOutcome
+from craft_rl.types import Message, ParseOutcome
 
 HistoryKind = Literal["window", "full"]
 HISTORIES: tuple[HistoryKind, ...] = ("window", "full")
-
-
-class Message(TypedDict):
-    """One turn of a chat: ``{"role": "user", "content": "..."}``."""
-
-    role: str
-    content: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
 from craft_envs.errors import ConfigError
-from craft_rl.types import IntArray
+from craft_rl.types import IntArray, Message
 
 _ASKED, _ANSWER, _NEXT = "QfirstquestionQ", "QansweringQ", "QsecondquestionQ"
 _MARKS = 0x10F000
 """First of the private code points that stand for special-token text while a template is rendered."""
-
-
-class Message(TypedDict):
-    """One turn of a dialogue."""
-
-    role: str
-    """system, user or assistant"""
-    content: str
 
 
 class ChatCodec:
@@ -40,9 +32,8 @@ class ChatCodec:
         tokenizer: a fast Hugging Face tokenizer with a chat template.
 
     Raises:
-        ConfigError: there is no chat template, or its turns cannot be appended (they depend on more than the
-        last
-            answer and the new observation).
+        ConfigError: there is no chat template, or its turns cannot be appended (they depend on more than
+            the last answer and the new observation).
     """
 
     def __init__(self, tokenizer: Any) -> None:

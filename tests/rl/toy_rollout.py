@@ -12,9 +12,8 @@ from craft_envs.core import Outcome
 from craft_envs.errors import ConfigError, EngineFailure, EnvCrash, EnvTimeout
 from craft_envs.types import Task
 from craft_rl.agent.parse import write_response
-from craft_rl.agent.prompt import Message
 from craft_rl.engine.protocol import Completion, EngineCounters, Request
-from craft_rl.types import IntArray
+from craft_rl.types import IntArray, Message
 
 USER, ASSISTANT, END = 0, 1, 2
 FIRST_BYTE = 3

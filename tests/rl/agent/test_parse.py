@@ -54,7 +54,7 @@ def test_cut_responses_name_the_limit_only_when_their_action_is_missing():
     [
         ("<think>a</think><action>Go To Desk 1</action>", "go to desk 1", O.ok),
         ("<action>Look</action>", "look", O.no_think),
-        ("<think>你</think><action>look</action>", "look", O.no_action),
+        ("<think>你</think><action>look</action>", "look", O.foreign_script),
         (
             "I would rather GO to the Desk number 1 in the corner",
             "the desk number 1 in the corner"[-30:],
