@@ -93,8 +93,9 @@ def print_report(report: RolloutReport, console: Console) -> None:
     console.print(table)
     for line in (
         f"{report.steps_per_s:,.1f} steps/s, {report.tokens_per_s:,.0f} sampled tokens/s",
-        f"prompts {report.prompt_tokens_given:,} tokens, encoded {report.prompt_tokens_encoded:,}: "
-        f"{report.encoded_per_token:.3f} for each distinct one",
+        f"each token of a dialogue went through the model {report.encoded_per_token:.3f} times "
+        f"({report.encoded_tokens:,} passes for {report.dialogue_tokens:,} tokens); "
+        f"without the cache across steps {report.uncached_tokens / max(report.dialogue_tokens, 1):.1f} times",
         f"{report.prompt_version}; {report.num_envs} at the same time",
         f"{report.machine}; craft {report.craft}",
     ):

@@ -31,12 +31,16 @@ class RolloutReport:
     """Part of the wall time: engine, world, tokens (templates, tokenising, parsing), glue (the rest)."""
     microseconds_per_step: dict[str, float]
     """The same parts, for one step of one episode."""
-    prompt_tokens_given: int
-    """Sum of the lengths of all prompts."""
-    prompt_tokens_encoded: int
-    """Those that went through the model; the others were in its cache."""
+    dialogue_tokens: int
+    """Tokens that the model has to read at least once: those of the last prompts with their responses where
+    the dialogue only grows, those of every prompt with its response where each step opens a fresh one. The
+    last token of a response at an episode's end needs no reading."""
+    encoded_tokens: int
+    """Tokens that went through the model, in prompts as well as while sampling."""
+    uncached_tokens: int
+    """Tokens that would have gone through it without a cache across steps."""
     encoded_per_token: float
-    """Encoded prompt tokens for each distinct token of the episodes' dialogues; 1 is the least possible."""
+    """``encoded_tokens / dialogue_tokens``: how often each token of a dialogue went through the model."""
     num_envs: int
     prompt_version: str
     machine: str
@@ -73,14 +77,12 @@ def benchmark_rollout(
     before = engine.counters.copy()
     trajectories = collect(specs, world, engine, policy_io, num_envs=num_envs, profile=profile)
     used = engine.counters.since(before)
-    # Every token that a prompt shows beyond its own episode's earlier prompts and responses.
-    fresh = 0
-    for trajectory in trajectories:
-        held = 0
-        for step in trajectory.steps:
-            extends = policy_io.prompt.history == "full" and held
-            fresh += len(step.prompt_ids) - (held if extends else 0)
-            held = len(step.prompt_ids) + len(step.completion_ids)
+    played = [t.steps for t in trajectories if t.steps]
+    # Sampling C tokens passes C - 1 of them through the model; the last one is read with the next prompt.
+    sampling = sum(len(step.completion_ids) - 1 for steps in played for step in steps)
+    read = [steps[-1:] if policy_io.prompt.history == "full" else steps for steps in played]
+    dialogue = sum(len(s.prompt_ids) + len(s.completion_ids) - 1 for steps in read for s in steps)
+    encoded = used.prompt_tokens_encoded + sampling
     seconds = profile.seconds_total
     parts = {
         "engine": profile.seconds_engine,
@@ -96,9 +98,10 @@ def benchmark_rollout(
         tokens_per_s=profile.completion_tokens / seconds,
         shares=profile.shares(),
         microseconds_per_step={name: 1e6 * value / max(profile.steps, 1) for name, value in parts.items()},
-        prompt_tokens_given=used.prompt_tokens_given,
-        prompt_tokens_encoded=used.prompt_tokens_encoded,
-        encoded_per_token=used.prompt_tokens_encoded / max(fresh, 1),
+        dialogue_tokens=dialogue,
+        encoded_tokens=encoded,
+        uncached_tokens=used.prompt_tokens_given + sampling,
+        encoded_per_token=encoded / max(dialogue, 1),
         num_envs=num_envs,
         prompt_version=policy_io.prompt.version,
         machine=f"{platform.machine()}, Python {platform.python_version()}",

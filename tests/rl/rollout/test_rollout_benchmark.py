@@ -24,12 +24,24 @@ def test_parts_add_up_to_the_whole():
     assert sum(report.microseconds_per_step.values()) == pytest.approx(1e6 * report.seconds / report.steps)
 
 
-def test_a_growing_dialogue_is_encoded_once(tmp_path: Path):
+def test_every_token_of_a_growing_dialogue_is_encoded_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     out = tmp_path / "r.json"
     arguments = ["--episodes", "6", "--num-envs", "3", "--max-steps", "4", "--model", "small-0.3M"]
     assert main([*arguments, "--dialogue.max-new-tokens", "6", "--out", str(out)]) == 0
     report = json.loads(out.read_text())
     assert report["steps"] == 24
-    assert report["prompt_tokens_encoded"] < report["prompt_tokens_given"] / 2
-    # Beside each new token only the last sampled one of the step before is still to be encoded.
-    assert 1.0 <= report["encoded_per_token"] < 1.1
+    assert report["encoded_tokens"] == report["dialogue_tokens"]
+    assert report["encoded_per_token"] == 1.0
+    assert report["uncached_tokens"] > 2 * report["encoded_tokens"]
+    assert "went through the model 1.000 times" in " ".join(capsys.readouterr().out.split())
+
+
+def test_fresh_prompts_are_encoded_step_by_step(tmp_path: Path):
+    out = tmp_path / "r.json"
+    arguments = ["--episodes", "3", "--num-envs", "3", "--max-steps", "4", "--model", "small-0.3M"]
+    window = ["--dialogue.max-new-tokens", "6", "--dialogue.prompt.history", "window"]
+    assert main([*arguments, *window, "--out", str(out)]) == 0
+    report = json.loads(out.read_text())
+    assert report["dialogue_tokens"] == report["uncached_tokens"] >= report["encoded_tokens"]
