@@ -21,7 +21,7 @@ from typing import Any
 
 from craft_envs.agents import RandomAgent
 from craft_envs.core import World, session_info, split_task_ids
-from craft_envs.data import atomic_write
+from craft_envs.data import write_json
 from craft_envs.errors import CraftError, DataMismatch, DataNotFound
 from craft_envs.registration import load_world
 from craft_envs.vector import TextVectorEnv
@@ -62,10 +62,6 @@ class BenchmarkReport:
     """Speeds over ``calibration_per_s``; larger is faster."""
     original: Mapping[str, float]
     """The original engine in this run: its ms with our ratio to it; empty when it is not installed."""
-
-    def to_json(self) -> str:
-        """Indented JSON."""
-        return json.dumps(asdict(self), indent=1) + "\n"
 
 
 def benchmark(
@@ -192,8 +188,7 @@ def compare_with_baseline(report: BenchmarkReport, baseline: str | Path) -> dict
 
 def write_report(report: BenchmarkReport, path: str | Path) -> None:
     """Write a report as JSON, in one piece."""
-    with atomic_write(path, "w") as file:
-        file.write(report.to_json())
+    write_json(path, asdict(report))
 
 
 def _started(world: World, task_id: str) -> Any:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -108,8 +109,22 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
                 os.unlink(temporary)
 
 
-def explained(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """The same error, with the file and the remedy in its text.
+def write_json(path: str | os.PathLike[str], values: Any) -> None:
+    """Write plain values as indented JSON, whole or not at all.
+
+    Raises:
+        ValueError: a number that JSON does not know.
+        OSError: see ``atomic_write``.
+    """
+    with atomic_write(path, "w") as file:
+        file.write(json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+WHOLE_FILE = "the file was not written, a former one is untouched"
+
+
+def explained(error: OSError, path: str | os.PathLike[str], state: str = WHOLE_FILE) -> OSError:
+    """The same error, with the file, what is left of it and the remedy in its text.
 
     Example: ``[Errno 28] No space left on device; the file was not written, a former one is untouched.
     Free space, then run again: 'runs/a/metrics.jsonl'``.
@@ -121,10 +136,10 @@ def explained(error: OSError, path: str | os.PathLike[str]) -> OSError:
         errno.EACCES: "Choose a folder that you may write to",
         errno.EROFS: "Choose a folder that can be written to",
     }
-    if error.errno is None or "a former one is untouched" in str(error):
+    if error.errno is None or state in str(error):
         return error
     remedy = remedies.get(error.errno, "See the reason above")
-    text = f"{error.strerror}; the file was not written, a former one is untouched. {remedy}"
+    text = f"{error.strerror}; {state}. {remedy}"
     return OSError(error.errno, text, str(path))
 
 
@@ -203,7 +218,7 @@ def download(
                 part.unlink()
             raise
         except OSError as error:
-            raise explained(error, part) from error
+            raise explained(error, part, "what has arrived is kept") from error
         os.replace(part, place)
     return place
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from craft_envs.core import World
+from craft_envs.data import write_json
 from craft_envs.errors import ConfigError, DataMismatch
 from craft_rl.agent.policy_io import PolicyIO, Sampling
 from craft_rl.agent.prompt import PromptSettings
-from craft_rl.checkpoint import write_atomic
 from craft_rl.config import WorldConfig, from_mapping, to_mapping
 from craft_rl.models.load import Policy
 from craft_rl.tokens.encode import ChatCodec
@@ -48,7 +48,7 @@ class DialogueSettings:
 
 def save_dialogue(folder: Path, dialogue: DialogueSettings) -> None:
     """Write the dialogue into a model's folder."""
-    write_atomic(folder / DIALOGUE_FILE, json.dumps(to_mapping(dialogue), indent=1))
+    write_json(folder / DIALOGUE_FILE, to_mapping(dialogue))
 
 
 def load_dialogue(folder: str | Path) -> DialogueSettings | None:

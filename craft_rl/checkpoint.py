@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from craft_envs.data import write_json
 from craft_envs.errors import CheckpointMismatch, CraftError
 
 FORMAT = 1
@@ -67,7 +68,7 @@ def save(folder: Path, update: int, state: Mapping[str, Any], write: Callable[[P
         write(part)
         files = {str(p.relative_to(part)): _measure(p) for p in sorted(part.rglob("*")) if p.is_file()}
         manifest = {"format": FORMAT, "update": update, "state": dict(state), "files": files}
-        write_atomic(part / MANIFEST, json.dumps(manifest, indent=1))
+        write_json(part / MANIFEST, manifest)
         _sync_folder(part)
         if target.exists():
             shutil.rmtree(target)
@@ -138,7 +139,7 @@ def latest(folder: Path) -> Checkpoint | None:
 
 def mark_best(folder: Path, update: int, score: float) -> None:
     """Remember the checkpoint of ``update`` as the best so far."""
-    write_atomic(folder / BEST, json.dumps({"update": update, "score": score}))
+    write_json(folder / BEST, {"update": update, "score": score})
 
 
 def best(folder: Path) -> tuple[Path, float] | None:
@@ -164,18 +165,7 @@ def prune(folder: Path, keep: int) -> None:
             shutil.rmtree(path, ignore_errors=True)
     for part in folder.glob(f"{_PART}*"):
         shutil.rmtree(part, ignore_errors=True)
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one move; the old content survives any failure."""
-    part = path.with_name(f"{_PART}{path.name}-{os.getpid()}")
-    try:
-        with part.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
+    for part in folder.glob(f".{BEST}.*.part"):
         part.unlink(missing_ok=True)
 
 

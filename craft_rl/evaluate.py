@@ -5,11 +5,9 @@ Neither this file nor anything that it imports can reach privileged text: an eva
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,20 +15,18 @@ import numpy as np
 from craft_envs import __version__
 from craft_envs.agents import make_agent
 from craft_envs.core import TextEnv, World, step_limit
-from craft_envs.data import atomic_write
-from craft_envs.errors import ConfigError, DataMismatch, shown
+from craft_envs.errors import ConfigError
 from craft_envs.panels import Panel
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.engine.protocol import Engine
+from craft_rl.report.rows import ResultRows
 from craft_rl.report.version import source_version
 from craft_rl.rollout.demonstrate import AgentFactory, play_agent
 from craft_rl.rollout.episode import EpisodeSpec, RolloutProfile
 from craft_rl.rollout.scheduler import collect
 from craft_rl.rollout.seeds import named_seed
 from craft_rl.statistics import bootstrap_interval
-from craft_rl.types import EvalReport, TaskResult, Trajectory, TrajectoryStatus
-
-ROWS_FORMAT = "craft-eval-rows/1"
+from craft_rl.types import EvalReport, TaskResult, Trajectory
 
 
 class Runner(Protocol):
@@ -199,7 +195,7 @@ def evaluate(
     panel.verify(world.tasks)
     limit = step_limit(world, max_steps)
     decoding = {**runner.decoding, "max_steps": limit}
-    rows = _Rows(
+    rows = ResultRows(
         rows_path,
         {
             "env_id": panel.env_id,
@@ -294,39 +290,6 @@ def task_result(trajectory: Trajectory, seed: int) -> TaskResult:
     )
 
 
-def result_to_row(row: TaskResult) -> dict[str, Any]:
-    """Plain values for JSON."""
-    return {
-        "task_id": row.task_id,
-        "task_type": row.task_type,
-        "seed": row.seed,
-        "status": row.status.value,
-        "score": row.score,
-        "steps": row.steps,
-        "valid_actions": row.valid_actions,
-        "failure": row.failure,
-    }
-
-
-def result_from_row(row: Mapping[str, Any]) -> TaskResult:
-    """The inverse of ``result_to_row``.
-
-    Raises:
-        KeyError: an entry is missing.
-        ValueError: an unknown status.
-    """
-    return TaskResult(
-        task_id=row["task_id"],
-        task_type=row["task_type"],
-        seed=row["seed"],
-        status=TrajectoryStatus(row["status"]),
-        score=row["score"],
-        steps=row["steps"],
-        valid_actions=row["valid_actions"],
-        failure=row["failure"],
-    )
-
-
 def _spec(task_id: str, seed: int, max_steps: int) -> EpisodeSpec:
     return EpisodeSpec(
         task_id=task_id,
@@ -334,65 +297,3 @@ def _spec(task_id: str, seed: int, max_steps: int) -> EpisodeSpec:
         group_id=f"evaluation:{seed}/{task_id}",
         max_steps=max_steps,
     )
-
-
-class _Rows:
-    """Results by (task, seed), kept in a file when there is a path."""
-
-    def __init__(self, path: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> None:
-        self.results: dict[tuple[str, int], TaskResult] = {}
-        self._path = None if path is None else Path(path)
-        self._identity = json.loads(json.dumps(identity))
-        self._file: Any = None
-
-    def __enter__(self) -> _Rows:
-        if self._path is None:
-            return self
-        if self._path.exists():
-            self._read(self._path)
-        else:
-            with atomic_write(self._path, "w") as file:
-                file.write(json.dumps({"format": ROWS_FORMAT, **self._identity}) + "\n")
-        self._file = open(self._path, "ab")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, row: TaskResult) -> None:
-        self.results[row.task_id, row.seed] = row
-        if self._file is not None:
-            # One write a line: an interruption can cut only the last one, which the next run removes.
-            self._file.write((json.dumps(result_to_row(row), ensure_ascii=False) + "\n").encode())
-            self._file.flush()
-
-    def _read(self, path: Path) -> None:
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        try:
-            head, *rows = [json.loads(line) for line in whole.splitlines()]
-            if head.pop("format", None) != ROWS_FORMAT:
-                raise ValueError(f"the first line is not a head of {ROWS_FORMAT}")
-            results = [result_from_row(row) for row in rows]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataMismatch(
-                f"not a file of evaluation rows: {type(error).__name__} {error}",
-                where=str(path),
-                remedy="delete the file or name another one",
-            ) from error
-        differing = [
-            f"{name}: {shown(head.get(name))} there, {shown(self._identity.get(name))} now"
-            for name in sorted({*head, *self._identity})
-            if head.get(name) != self._identity.get(name)
-        ]
-        if differing:
-            raise ConfigError(
-                f"the rows belong to another evaluation; {'; '.join(differing)}",
-                where=str(path),
-                remedy="delete the file or name another one",
-            )
-        if len(whole) < len(content):
-            os.truncate(path, len(whole))
-        # A later row of the same episode is the repetition of a broken one.
-        self.results = {(row.task_id, row.seed): row for row in results}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from craft_envs.core import World
+from craft_envs.data import write_json
 from craft_envs.errors import CheckpointMismatch, ConfigError
 from craft_rl import checkpoint as checkpoints
 from craft_rl.agent.policy_io import PolicyIO
-from craft_rl.checkpoint import Checkpoint, write_atomic
+from craft_rl.checkpoint import Checkpoint
 from craft_rl.config import TrainConfig, differences, fingerprint, to_mapping
 from craft_rl.engine.protocol import Engine
 from craft_rl.grading import Graded, grade
@@ -176,7 +177,7 @@ class Trainer:
         if last is not None:
             offset = self._restore(last)
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.run_dir / "config.json", json.dumps(to_mapping(self.config), indent=1))
+        write_json(self.run_dir / "config.json", to_mapping(self.config))
         metrics = MetricsFile(self.run_dir / "metrics.jsonl", offset=offset)
         trackers: list[Tracker] = []
         if self.config.tensorboard:
@@ -311,7 +312,8 @@ class Trainer:
         if score is None and self._evaluator is None:
             score = float(np.mean(self._recent))
         marked = checkpoints.best(self.folder)
-        if score is not None and (marked is None or score > marked[1]):
+        # the score of an evaluation is not a number when every episode broke
+        if score is not None and not math.isnan(score) and (marked is None or score > marked[1]):
             checkpoints.mark_best(self.folder, self.update, score)
         checkpoints.prune(self.folder, self.config.keep_checkpoints)
         return saved

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from craft_envs.data import atomic_write
+from craft_envs.data import write_json
 from craft_rl.assemble import DialogueSettings, open_world
 from craft_rl.config import WorldConfig
 from craft_rl.rollout.benchmark import RolloutReport, benchmark_rollout
@@ -74,9 +73,7 @@ def run(settings: Annotated[BenchRolloutSettings, tyro.conf.arg(name="")]) -> Ro
     )
     print_report(report, Console())
     if settings.out is not None:
-        with atomic_write(settings.out, "w") as file:
-            json.dump(report.as_dict(), file, indent=1)
-            file.write("\n")
+        write_json(settings.out, report.as_dict())
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from craft_envs.data import write_json
 from craft_envs.errors import ConfigError
 from craft_rl.config import SFTConfig, WorldConfig, to_mapping
 
@@ -76,7 +76,6 @@ def run(command: SFTCommand) -> Path:
         ConfigError: settings that contradict each other, or nothing to imitate.
     """
     from craft_rl.assemble import DialogueSettings, open_world, save_dialogue
-    from craft_rl.checkpoint import write_atomic
     from craft_rl.models.load import Policy, load_policy, save_policy
     from craft_rl.models.small import build_small
     from craft_rl.report.console import ProgressBar
@@ -134,7 +133,7 @@ def run(command: SFTCommand) -> Path:
     if command.solved_only:
         trajectories = [t for t in trajectories if t.success]
     command.out.mkdir(parents=True, exist_ok=True)
-    write_atomic(command.out / "config.json", json.dumps(_plain(command), indent=1))
+    write_json(command.out / "config.json", _plain(command))
     metrics = MetricsFile(command.out / "metrics.jsonl", offset=0)
     with ProgressBar("cloning", None, shown=("loss", "accuracy", "epoch", "tokens_per_second")) as bar:
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from craft_envs.data import write_json
 from craft_envs.errors import ConfigError
 from craft_rl.config import TrainConfig, from_mapping, to_mapping
 
@@ -81,7 +82,7 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     """
     from craft_rl.agent.policy_io import PolicyIO
     from craft_rl.assemble import DialogueSettings, check_dialogue, load_dialogue, open_world, save_dialogue
-    from craft_rl.checkpoint import checkpoints, write_atomic
+    from craft_rl.checkpoint import checkpoints
     from craft_rl.engine.hf import open_engine
     from craft_rl.models.load import load_policy, save_policy
     from craft_rl.report.console import ProgressBar
@@ -108,7 +109,7 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     )
     command.out.mkdir(parents=True, exist_ok=True)
     if not checkpoints(command.out / "checkpoints"):
-        write_atomic(command.out / COMMAND_FILE, json.dumps(_plain(command), indent=1))
+        write_json(command.out / COMMAND_FILE, _plain(command))
     with ProgressBar("training", config.updates, shown=SHOWN) as bar:
 
         def advance(row: Mapping[str, Any], groups: Any) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from craft_envs.data import atomic_write
+from craft_envs.data import write_json
 from craft_envs.errors import DataMismatch, DataNotFound
-from craft_rl.evaluate import result_from_row, result_to_row, task_scores
+from craft_rl.evaluate import task_scores
+from craft_rl.report.rows import result_from_row, result_to_row
 from craft_rl.types import EvalReport
 
 FORMAT = "craft-eval/1"
@@ -27,9 +28,7 @@ def save_report(report: EvalReport, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the disk is full or the place cannot be written.
     """
-    with atomic_write(path, "w") as file:
-        json.dump(to_json(report), file, indent=1, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
+    write_json(path, to_json(report))
 
 
 def load_report(path: str | os.PathLike[str]) -> EvalReport:
@@ -158,6 +157,17 @@ def interval_text(interval: tuple[float, float]) -> str:
     """Example: ``53.0 to 69.4 %``."""
     low, high = interval
     return "n/a" if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def points(value: float) -> str:
+    """Example: ``+12.3 points``."""
+    return "n/a" if math.isnan(value) else f"{100 * value:+.1f} points"
+
+
+def points_interval(interval: tuple[float, float]) -> str:
+    """Example: ``+5.1 to +19.4``."""
+    low, high = interval
+    return "n/a" if math.isnan(low) or math.isnan(high) else f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
 def _number(value: float) -> float | None:

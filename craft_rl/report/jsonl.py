@@ -1,7 +1,8 @@
-"""Metrics as JSON lines that survive an interruption."""
+"""JSON lines that survive an interruption: results, metrics."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -9,37 +10,66 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from craft_envs.data import explained
 
-class MetricsFile:
-    """One JSON object per line, flushed line by line.
 
-    On resumption the file is cut back to the offset that the checkpoint remembers, so that no update appears
-    twice.
-    """
+class LineFile:
+    """A file that grows by one JSON object a line, each on disk whole or not at all."""
 
     def __init__(self, path: Path, *, offset: int | None = None) -> None:
-        """Open ``path`` for appending; a new run starts at ``offset`` 0, None appends after what is there."""
+        """Open ``path`` for appending.
+
+        Args:
+            path: the file; its folder is made when absent.
+            offset: bytes to keep of what is there; ``None`` keeps all.
+
+        Raises:
+            OSError: the place cannot be written.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("ab")
+        # Without a buffer nothing is left to be written when the file is closed after a failure.
+        self._file = path.open("ab", buffering=0)
         if offset is not None:
             self._file.truncate(offset)
             self._file.seek(0, os.SEEK_END)
 
     @property
     def offset(self) -> int:
-        """Bytes written so far."""
+        """Length of the file in bytes."""
         return self._file.tell()
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row; numbers that JSON does not know (nan, inf) become null."""
-        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        self._file.write((json.dumps(clean) + "\n").encode())
-        self._file.flush()
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one line.
+
+        Raises:
+            OSError: the disk is full; the lines before are kept, nothing is left of this one.
+        """
+        start = self.offset
+        line = memoryview((json.dumps(row, allow_nan=False) + "\n").encode())
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)
+            raise explained(error, self.path, "the line was not written, those before it are kept") from error
 
     def close(self) -> None:
         """Close the file; further writes are errors."""
         self._file.close()
+
+
+class MetricsFile(LineFile):
+    """One line per update.
+
+    On resumption the file is cut back to the offset that the checkpoint remembers, so that no update appears
+    twice.
+    """
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row; numbers that JSON does not know (nan, inf) become null."""
+        self.append({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()})
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

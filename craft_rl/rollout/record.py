@@ -31,7 +31,7 @@ def save_trajectories(path: str | os.PathLike[str], trajectories: Iterable[Traje
     count = 0
     with atomic_write(path, "w") as file:
         for trajectory in trajectories:
-            file.write(json.dumps(to_record(trajectory), ensure_ascii=False, allow_nan=False) + "\n")
+            file.write(json.dumps(to_record(trajectory), allow_nan=False) + "\n")
             count += 1
     return count
 

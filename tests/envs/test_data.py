@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from craft_envs.data import RELEASES, atomic_write, cache_root, data_root, download, release, sha256_of
+from craft_envs.data import (
+    RELEASES,
+    atomic_write,
+    cache_root,
+    data_root,
+    download,
+    release,
+    sha256_of,
+    write_json,
+)
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -229,6 +239,15 @@ def test_atomic_write_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert path.read_text() == "former" and names(tmp_path) == ["file.txt"]
     with pytest.raises(ConfigError, match="mode"), atomic_write(path, "a"):
         pass
+
+
+def test_json_is_what_every_reader_knows(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"text": "\ud800ä", "list": (1, 2)})
+    assert json.loads(path.read_bytes()) == {"text": "\ud800ä", "list": [1, 2]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, float("nan"))
+    assert json.loads(path.read_bytes())["list"] == [1, 2] and names(tmp_path) == ["x.json"]
 
 
 def test_folders_follow_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

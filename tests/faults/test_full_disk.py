@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from craft_envs.data import atomic_write
+from tests.rl.test_evaluate import ToyWorld, evaluate, panel_of, runner
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +62,45 @@ def test_panel_that_does_not_fit(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_evaluation_goes_on_after_its_last_row(tmp_path: Path) -> None:
+    said = run_with_small_files(
+        "from tests.rl.test_evaluate import evaluate, panel_of, runner, ToyWorld\n"
+        "world = ToyWorld(count=100)\n"
+        "try:\n"
+        "    evaluate(runner(), world, panel_of(world), rows_path=folder + '/rows.jsonl')\n"
+        "except OSError as error:\n"
+        "    print(error)\n",
+        tmp_path,
+        limit=4000,
+    )
+    assert "rows.jsonl" in said and "those before it are kept" in said and "ulimit" in said
+    head, *kept = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert head["format"] == "craft-eval-rows/1" and 5 < len(kept) < 100
+    world = ToyWorld(count=100)
+    report = evaluate(runner(), world, panel_of(world), rows_path=tmp_path / "rows.jsonl")
+    assert report.scored == 100
+    assert sorted(world.opened) == sorted(set(panel_of(world).task_ids) - {row["task_id"] for row in kept})
+
+
+def test_metrics_lose_no_line_that_was_written(tmp_path: Path) -> None:
+    said = run_with_small_files(
+        "from pathlib import Path\n"
+        "from craft_rl.report.jsonl import MetricsFile\n"
+        "metrics = MetricsFile(Path(folder) / 'metrics.jsonl', offset=0)\n"
+        "try:\n"
+        "    for update in range(1000):\n"
+        "        metrics.write({'update': update, 'loss': 0.125})\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+        "metrics.close()\n",
+        tmp_path,
+        limit=2000,
+    )
+    assert "metrics.jsonl" in said and "those before it are kept" in said
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["update"] for row in rows] == list(range(len(rows))) and len(rows) > 20
+
+
 def test_download_keeps_its_part_for_later(tmp_path: Path) -> None:
     said = run_with_small_files(
         "import http.server, threading\n"
@@ -77,7 +118,7 @@ def test_download_keeps_its_part_for_later(tmp_path: Path) -> None:
         "    print(error)\n",
         tmp_path,
     )
-    assert "games.zip.part" in said
+    assert "games.zip.part" in said and "what has arrived is kept" in said
     assert [path.name for path in tmp_path.iterdir()] == ["games.zip.part"]
     assert (tmp_path / "games.zip.part").read_bytes() == b"x" * 65_536
 

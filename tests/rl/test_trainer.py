@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
 from craft_envs.errors import ConfigError
+from craft_rl import checkpoint as checkpoints
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.config import OptimConfig, WorldConfig
 from craft_rl.report.jsonl import read_metrics
@@ -106,6 +108,14 @@ def test_evaluator_chooses_the_best(tmp_path):
     ]
     with pytest.raises(ConfigError, match="both or neither"):
         tiny_trainer(config, tmp_path)
+
+
+def test_an_evaluation_without_a_score_chooses_nothing(tmp_path):
+    config = tiny_config(updates=4, eval_every=2, checkpoint_every=2)
+    scores = {2: math.nan, 4: 0.1}
+    tiny_trainer(config, tmp_path, evaluator=lambda update: {"score": scores[update]}).run()
+    best = checkpoints.best(tmp_path / "checkpoints")
+    assert best is not None and best[0].name == "update-000004"
 
 
 def test_methods_differ(tmp_path):

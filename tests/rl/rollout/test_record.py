@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -56,6 +57,16 @@ def test_ids_of_a_growing_dialogue_are_stored_once(tmp_path: Path):
     assert stored == len(last.prompt_ids) + len(last.completion_ids)
     (back,) = load_trajectories(tmp_path / "t.jsonl")
     assert len({id(s.prompt_ids.base) for s in back.steps}) <= 2
+
+
+def test_any_text_comes_back(tmp_path: Path):
+    """Half a surrogate pair cannot be written as UTF-8, yet an agent may say it."""
+    (one,) = played("full")[:1]
+    said = dataclasses.replace(one.steps[0], response="\ud800 \u2028 \x00 ä", action="\udfff\n")
+    odd = dataclasses.replace(one, steps=(said, *one.steps[1:]))
+    save_trajectories(tmp_path / "t.jsonl", [odd])
+    (back,) = load_trajectories(tmp_path / "t.jsonl")
+    assert plain(back) == plain(odd)
 
 
 @pytest.mark.parametrize(
