@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+# First of all: it sets variables that torch reads when it is loaded, as every entry of the package does.
+import craft_rl  # noqa: F401
+
 _real_connect = socket.socket.connect
 _real_connect_ex = socket.socket.connect_ex
 _real_getaddrinfo = socket.getaddrinfo

@@ -86,9 +86,11 @@ def test_killed_at_any_moment(tmp_path):
 
 
 def test_number_of_environments_changes_nothing(tmp_path):
-    one, many = train(tmp_path / "one", num_envs=1), train(tmp_path / "many", num_envs=16)
-    assert same_weights(one.policy.model, many.policy.model)
-    assert repeatable(tmp_path / "one") == repeatable(tmp_path / "many")
+    one = train(tmp_path / "1", num_envs=1)
+    for number in (4, 16):
+        many = train(tmp_path / str(number), num_envs=number)
+        assert same_weights(one.policy.model, many.policy.model)
+        assert repeatable(tmp_path / "1") == repeatable(tmp_path / str(number))
 
 
 def test_the_start_of_another_run_is_refused(tmp_path):
