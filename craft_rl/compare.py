@@ -57,10 +57,15 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """One sentence in words."""
+        return self.verdict_on("B")
+
+    def verdict_on(self, name: str) -> str:
+        """The verdict with ``name`` for agent B."""
         if math.isnan(self.interval[0]):
             return f"Too small to tell: {self.tasks} paired tasks say nothing about the spread."
         if self.conclusive:
-            return f"{'B is better' if self.difference > 0 else 'B is worse'}: the interval excludes 0."
+            word = "better" if self.difference > 0 else "worse"
+            return f"{name} is {word}: the interval excludes 0."
         if self.better == self.worse == 0:
             return f"No difference on any of the {self.tasks} tasks."
         return (

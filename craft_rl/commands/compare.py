@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from craft_rl.compare import Comparison, compare
-from craft_rl.report.evaluation import load_report, percent
+from craft_rl.report.evaluation import load_report, percent, points, points_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ def print_comparison(result: Comparison, console: Console) -> None:
     table.add_row("A", result.agent_a, percent(result.mean_a))
     table.add_row("B", result.agent_b, percent(result.mean_b))
     table.add_row(
-        "B - A", f"95 % interval {points_interval(result)}", points(result.difference), style="bold"
+        "B - A", f"95 % interval {points_interval(result.interval)}", points(result.difference), style="bold"
     )
     for name, (difference, tasks) in result.per_type.items():
         table.add_row("", f"{name} (n = {tasks})", points(difference))
@@ -61,17 +60,6 @@ def print_comparison(result: Comparison, console: Console) -> None:
         )
     for name, (left, right) in result.differing.items():
         console.print(f"settings differ: {name}: {left!r} (A), {right!r} (B)", highlight=False, markup=False)
-
-
-def points(value: float) -> str:
-    """Example: ``+12.3 points``."""
-    return "n/a" if math.isnan(value) else f"{100 * value:+.1f} points"
-
-
-def points_interval(result: Comparison) -> str:
-    """Example: ``+5.1 to +19.4``."""
-    low, high = result.interval
-    return "n/a" if math.isnan(low) else f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
 def _report_file(path: Path) -> Path:
