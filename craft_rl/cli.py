@@ -29,7 +29,7 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "quickstart": Command(
-        "craft_rl.commands.quickstart:run", "the whole way in minutes: play, imitate, train, evaluate"
+        "craft_rl.commands.quickstart:main", "the whole way in minutes: play, imitate, train, evaluate"
     ),
     "doctor": Command("craft_rl.commands.doctor:run", "what is installed, found, writable on this machine"),
     "data": Command(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
+import os
+import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,33 @@ import torch
 from rich.console import Console
 
 from craft_envs.core import World
-from craft_envs.data import atomic_write
+from craft_envs.data import atomic_write, write_json
 from craft_envs.errors import ConfigError
 from craft_envs.panels import Panel
 from craft_rl.agent.policy_io import PolicyIO
-from craft_rl.assemble import open_world, save_dialogue
-from craft_rl.compare import Comparison, compare
+from craft_rl.assemble import open_panels, open_world, save_dialogue
+from craft_rl.compare import compare
 from craft_rl.config import to_mapping
 from craft_rl.engine.hf import open_engine
 from craft_rl.engine.protocol import Engine
 from craft_rl.evaluate import AgentRunner, ModelRunner, Runner, evaluate
 from craft_rl.models.load import Policy, save_policy
 from craft_rl.models.small import build_small
+from craft_rl.quickstart_outcome import (
+    AFTER,
+    BEFORE,
+    RESULT_FILE,
+    PanelOutcome,
+    QuickstartResult,
+    report_place,
+    result_to_json,
+    weights_digest,
+)
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.report.console import ProgressBar
 from craft_rl.report.evaluation import save_report
 from craft_rl.report.jsonl import MetricsFile, read_metrics
-from craft_rl.report.page import Exhibit, Figure, Summary, render_page
+from craft_rl.report.page import Exhibit, Figure, PanelBlock, Summary, render_page
 from craft_rl.report.plots import SFT_PANELS, plot_curves
 from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs, play_agent
 from craft_rl.rollout.record import save_trajectories
@@ -40,24 +52,6 @@ from craft_rl.rollout.texts import texts_of
 from craft_rl.sft import SFTReport, sft
 from craft_rl.trainer import TaskOrder, Trainer
 from craft_rl.types import EvalReport, TaskResult, Trajectory
-
-BEFORE, AFTER = "cloned", "trained"
-"""Names of the policy before the reinforcement learning, after it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuickstartResult:
-    """What came out."""
-
-    folder: Path
-    page: Path
-    before: EvalReport
-    after: EvalReport
-    comparison: Comparison
-    ladder: tuple[EvalReport, ...]
-    seconds: tuple[tuple[str, float], ...]
-    updates: int
-    """Updates done; fewer than configured when the time was up."""
 
 
 def quickstart(
@@ -71,7 +65,8 @@ def quickstart(
         console: where progress goes; stderr by default.
 
     Raises:
-        ConfigError: the folder is already there.
+        ConfigError: the folder is already there, or a panel is of another world than the training.
+        DataMismatch: the world lacks tasks of a panel, or trains on some.
         CraftError: as each phase says.
     """
     target = config.folder
@@ -83,13 +78,18 @@ def quickstart(
         )
     # In the target's own folder, so that the renaming at the end cannot cross file systems.
     part = target.with_name(f".{target.name}.part")
+    run = _Run(config, part, command, console or Console(stderr=True))
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    result = _Run(config, part, command, console or Console(stderr=True)).all()
+    result = run.all()
     if target.exists():
         shutil.rmtree(target)
     part.rename(target)
     return dataclasses.replace(result, folder=target, page=target / result.page.relative_to(part))
+
+
+_PLACES = ("out", "overwrite")
+"""Settings that change no result."""
 
 
 class _TimeIsUp(Exception):
@@ -100,47 +100,58 @@ class _Run:
     """The phases of one quickstart, in order."""
 
     def __init__(self, config: QuickstartConfig, folder: Path, command: str, console: Console) -> None:
-        self.config, self.folder, self.command, self.console = config, folder, command, console
+        self.config, self.folder, self.console = config, folder, console
+        self.command = command or f"craft quickstart --recipe {config.recipe} --seed {config.seed}"
         self.train = dataclasses.replace(config.train, seed=config.seed)
         self.sft = dataclasses.replace(config.sft, seed=config.seed)
         self.seconds: list[tuple[str, float]] = []
-        self.played: dict[str, list[Trajectory]] = {BEFORE: [], AFTER: []}
+        self.played: dict[tuple[str, str], list[Trajectory]] = {}
         self.updates = 0
+        # Before anything else: a panel that cannot be trusted should cost nobody a training.
+        self.panels = open_panels(config.panels, config.train.world)
         self.world: World = open_world(config.train.world)
-        self.panel = Panel.load(config.panel)
 
     def all(self) -> QuickstartResult:
         config, folder = self.config, self.folder
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        self.panel.verify(self.world.tasks)
-        self.panel.assert_disjoint(self.world.tasks, config.train.world.split)
-        _write_json(folder / "config.json", _plain(config))
+        write_json(folder / "config.json", _plain(config))
         with self._phase("demonstrations"):
             policy, trajectories = self._demonstrate()
         with self._phase("cloning"):
             cloned = self._clone(policy, trajectories)
         engine = open_engine(policy.model, slots=self.train.num_envs, max_context=config.max_context)
         with self._phase("evaluation of the cloned policy"):
-            before = self._evaluate(self._model_runner(policy, engine, BEFORE))
+            before = self._evaluate_policy(policy, engine, BEFORE)
         with self._phase("reinforcement learning"):
             self._reinforce(policy, engine)
         with self._phase("evaluation of the trained policy"):
-            after = self._evaluate(self._model_runner(policy, engine, AFTER))
+            after = self._evaluate_policy(policy, engine, AFTER)
         with self._phase("evaluation of the other agents"):
-            ladder = tuple(self._evaluate(AgentRunner(name)) for name in config.ladder)
-        comparison = compare(before, after)
-        page = self._page(policy, cloned, before, after, ladder, comparison)
-        return QuickstartResult(
+            ladders = [
+                tuple(self._evaluate(AgentRunner(name), panel) for name in config.ladder)
+                for panel in self.panels
+            ]
+        result = QuickstartResult(
+            recipe=config.recipe,
+            seed=config.seed,
+            command=self.command,
             folder=folder,
-            page=page,
-            before=before,
-            after=after,
-            comparison=comparison,
-            ladder=ladder,
-            seconds=tuple(self.seconds),
+            page=folder / "index.html",
+            panels=tuple(
+                PanelOutcome(before=a, after=b, ladder=ladder, comparison=compare(a, b))
+                for a, b, ladder in zip(before, after, ladders, strict=True)
+            ),
+            cloning=cloned,
             updates=self.updates,
+            updates_planned=self.train.updates,
+            seconds=tuple(self.seconds),
+            facts=self._facts(policy),
         )
+        write_json(folder / RESULT_FILE, result_to_json(result))
+        with atomic_write(result.page, "w") as file:
+            file.write(render_page(self._summary(result)))
+        return result
 
     def _demonstrate(self) -> tuple[Policy, list[Trajectory]]:
         config, tasks = self.config, self.world.tasks.task_ids(self.train.world.split)
@@ -160,7 +171,9 @@ class _Run:
             per_task=-(-config.demonstrations // count),
             seed=config.seed,
             max_steps=self.train.world.max_steps,
-        )[: config.demonstrations]
+        )
+        # All tasks once, then all of them again: a number that is no multiple still reaches every task.
+        specs = sorted(specs, key=lambda spec: spec.sibling)[: config.demonstrations]
         with ProgressBar("demonstrations", len(specs), shown=(), console=self.console) as bar:
             trajectories = demonstrate(
                 specs,
@@ -211,20 +224,28 @@ class _Run:
         save_dialogue(save_policy(policy, self.folder / "model"), self.config.dialogue)
         plot_curves(read_metrics(self.folder / "training" / "metrics.jsonl"), self.folder / "curves.png")
 
-    def _model_runner(self, policy: Policy, engine: Engine, name: str) -> Runner:
-        return ModelRunner(
-            engine,
-            self.config.dialogue.io(policy, temperature=self.config.eval_temperature),
-            agent=name,
-            on_trajectory=self.played[name].append,
-        )
+    def _evaluate_policy(self, policy: Policy, engine: Engine, name: str) -> list[EvalReport]:
+        """One report a panel; the episodes are kept for the page as well as for reading."""
+        reports = []
+        for panel in self.panels:
+            played = self.played[name, panel.name] = []
+            runner = ModelRunner(
+                engine,
+                self.config.dialogue.io(policy, temperature=self.config.eval_temperature),
+                agent=name,
+                on_trajectory=played.append,
+            )
+            reports.append(self._evaluate(runner, panel))
+            place = report_place(panel.name, name).with_suffix(".trajectories.jsonl")
+            save_trajectories(self.folder / place, played)
+        return reports
 
-    def _evaluate(self, runner: Runner) -> EvalReport:
+    def _evaluate(self, runner: Runner, panel: Panel) -> EvalReport:
         config = self.config
-        total = len(self.panel) * len(config.eval_seeds)
+        total = len(panel) * len(config.eval_seeds)
         scores: list[float] = []
         with ProgressBar(
-            f"{runner.agent} on {self.panel.name}", total, shown=("score",), console=self.console
+            f"{runner.agent} on {panel.name}", total, shown=("score",), console=self.console
         ) as bar:
 
             def on_row(row: TaskResult) -> None:
@@ -234,33 +255,46 @@ class _Run:
             report = evaluate(
                 runner,
                 self.world,
-                self.panel,
+                panel,
                 seeds=config.eval_seeds,
                 num_envs=self.train.num_envs,
                 max_steps=self.train.world.max_steps,
                 on_row=on_row,
             )
-        save_report(report, self.folder / "evaluation" / f"{runner.agent}.json")
+        save_report(report, self.folder / report_place(panel.name, runner.agent))
         return report
 
-    def _page(
-        self,
-        policy: Policy,
-        cloned: SFTReport,
-        before: EvalReport,
-        after: EvalReport,
-        ladder: tuple[EvalReport, ...],
-        comparison: Comparison,
-    ) -> Path:
-        config, folder = self.config, self.folder
-        save_trajectories(folder / "evaluation" / f"{AFTER}.trajectories.jsonl", self.played[AFTER])
-        _write_json(folder / "comparison.json", dataclasses.asdict(comparison))
+    def _facts(self, policy: Policy) -> dict[str, Any]:
         weights = sum(p.numel() for p in policy.model.parameters())
-        summary = Summary(
-            title=f"craft quickstart, seed {config.seed}",
-            command=self.command or f"craft quickstart --seed {config.seed}",
-            comparison=comparison,
-            reports=sorted((*ladder, before, after), key=lambda report: report.mean),
+        settings = {name: value for name, value in _plain(self.config).items() if name not in _PLACES}
+        return {
+            "policy": {
+                "size": self.config.model_size,
+                "weights": weights,
+                "vocabulary": len(policy.tokenizer),
+                "prompt": self.config.dialogue.prompt.version,
+            },
+            "hashes": {
+                "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+                BEFORE: weights_digest(self.folder / "cloned" / "model"),
+                AFTER: weights_digest(self.folder / "model"),
+            },
+            "machine": {
+                "cpus": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "system": f"{platform.system()} {platform.machine()}",
+            },
+        }
+
+    def _summary(self, result: QuickstartResult) -> Summary:
+        config, folder, cloned = self.config, self.folder, result.cloning
+        size, machine = result.facts["policy"], result.facts["machine"]
+        return Summary(
+            title=f"craft quickstart, {config.recipe}, seed {config.seed}",
+            command=self.command,
+            blocks=[PanelBlock(comparison=o.comparison, reports=o.reports) for o in result.panels],
             before=BEFORE,
             after=AFTER,
             figures=(
@@ -270,7 +304,10 @@ class _Run:
             exhibits=self._exhibits(),
             seconds=self.seconds,
             facts=(
-                ("policy", f"{config.model_size}: {weights:,} weights, vocabulary {len(policy.tokenizer):,}"),
+                (
+                    "policy",
+                    f"{size['size']}: {size['weights']:,} weights, vocabulary {size['vocabulary']:,}",
+                ),
                 ("demonstrations", f"{config.demonstrations} episodes, noise {config.noise:g}"),
                 (
                     "cloning",
@@ -281,20 +318,19 @@ class _Run:
                     f"{self.updates} of {self.train.updates} updates x {self.train.tasks_per_update} tasks x "
                     f"{self.train.group_size} siblings",
                 ),
-                ("prompt", config.dialogue.prompt.version),
-                ("panel", f"{self.panel.name}, hash {self.panel.hash}"),
+                ("prompt", size["prompt"]),
+                *((panel.name, f"{len(panel)} tasks, hash {panel.hash}") for panel in self.panels),
                 ("data hash", self.world.tasks.data_hash),
-                ("craft", after.commit),
+                ("weights", f"SHA-256 {result.facts['hashes'][AFTER]}"),
+                ("craft", result.headline.after.commit),
+                ("machine", ", ".join(f"{name} {value}" for name, value in machine.items())),
             ),
         )
-        path = folder / "index.html"
-        with atomic_write(path, "w") as file:
-            file.write(render_page(summary))
-        return path
 
     def _exhibits(self) -> list[Exhibit]:
-        first = {(t.task_id, t.seed): t for t in self.played[BEFORE]}
-        pairs = [(first.get((t.task_id, t.seed)), t) for t in self.played[AFTER]]
+        headline = self.panels[0].name
+        first = {(t.task_id, t.seed): t for t in self.played[BEFORE, headline]}
+        pairs = [(first.get((t.task_id, t.seed)), t) for t in self.played[AFTER, headline]]
         pairs.sort(key=lambda pair: pair[1].task_id)
         learned = [now for was, now in pairs if now.success and was is not None and not was.success]
         failed = [now for _, now in pairs if not now.success]
@@ -317,18 +353,4 @@ def _figure(caption: str, path: Path) -> Figure:
 
 
 def _plain(config: QuickstartConfig) -> dict[str, Any]:
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    values |= {"out": str(config.folder), "sft": to_mapping(config.sft), "train": to_mapping(config.train)}
-    return values
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    with atomic_write(path, "w") as file:
-        json.dump(values, file, indent=1, default=_listed)
-        file.write("\n")
-
-
-def _listed(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not plain")
+    return to_mapping(dataclasses.replace(config, out=None)) | {"out": str(config.folder)}

@@ -1,53 +1,83 @@
-"""craft quickstart: a policy that learns, in minutes, with a page that shows it."""
+"""craft quickstart: a policy that learns in one of three worlds, with a page that shows it."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
-import sys
 from collections.abc import Sequence
-from typing import Annotated
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from craft_rl.commands.compare import print_comparison
-from craft_rl.quickstart import QuickstartResult, quickstart
+from craft_rl.evaluate import task_scores
+from craft_rl.quickstart import quickstart
+from craft_rl.quickstart_outcome import QuickstartResult
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.report.evaluation import interval_text, percent
+from craft_rl.recipes.quickstart import DEFAULT, quickstart_recipe
+from craft_rl.report.evaluation import interval_text, percent, points, points_interval
+from craft_rl.report.page import WITHOUT_SKILLS
+
+PROGRAM = "craft quickstart"
 
 
 def main(args: Sequence[str]) -> int:
     """Run the command; 0 when it succeeded."""
-    run(tyro.cli(QuickstartConfig, prog="craft quickstart", args=list(args)), command=list(args))
+    result = quickstart(parse(args), command=shlex.join([*PROGRAM.split(), *args]))
+    print_result(result, Console())
     return 0
 
 
-def run(
-    config: Annotated[QuickstartConfig, tyro.conf.arg(name="")],
-    *,
-    command: tyro.conf.Suppress[Sequence[str]] = (),
-) -> QuickstartResult:
-    """Play, imitate, train, evaluate without skills: ten minutes on two cores."""
-    result = quickstart(config, command=shlex.join(["craft", "quickstart", *(command or sys.argv[2:])]))
-    print_result(result, Console())
-    return result
+def parse(args: Sequence[str]) -> QuickstartConfig:
+    """The command line over the settings of its recipe.
+
+    Raises:
+        ConfigError: no such recipe, or settings that contradict each other.
+    """
+    first = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    first.add_argument("--recipe", default=DEFAULT)
+    recipe = first.parse_known_args(args)[0].recipe
+    return tyro.cli(
+        QuickstartConfig,
+        prog=PROGRAM,
+        args=list(args),
+        default=quickstart_recipe(recipe),
+        description="Play, imitate, train, evaluate without skills. The defaults shown here are those of "
+        f"the recipe {recipe!r}.",
+    )
 
 
 def print_result(result: QuickstartResult, console: Console) -> None:
-    """The agents, the comparison, the path of the page."""
-    table = Table(title=f"{result.after.panel}, without skills", title_justify="left")
-    for name in ("agent", "score", "95 % interval", "scored"):
-        table.add_column(name, justify="left" if name == "agent" else "right")
-    for report in sorted((*result.ladder, result.before, result.after), key=lambda r: r.mean):
+    """A table for each panel, what its gain means, the path of the page."""
+    for outcome in result.panels:
+        title = f"{outcome.panel}, recipe {result.recipe}, seed {result.seed}"
+        table = Table(title=title, title_justify="left")
+        table.add_column("agent", overflow="fold", min_width=16)
+        for name, width in (("n", 4), ("score", 12), ("95 % interval", 16), ("scored", 8)):
+            table.add_column(name, justify="right", min_width=width)
+        for report in outcome.reports:
+            table.add_row(
+                report.agent,
+                str(len(task_scores(report.results))),
+                percent(report.mean),
+                interval_text(report.interval),
+                f"{report.scored}/{report.scored + report.errors}",
+            )
+        paired = outcome.comparison
+        table.add_section()
         table.add_row(
-            report.agent,
-            percent(report.mean),
-            interval_text(report.interval),
-            f"{report.scored}/{report.scored + report.errors}",
+            f"{paired.agent_b} - {paired.agent_a}",
+            str(paired.tasks),
+            points(paired.difference),
+            points_interval(paired.interval),
+            f"{paired.episodes}/{paired.episodes + paired.left_out}",
+            style="bold",
         )
-    console.print(table)
-    print_comparison(result.comparison, console)
-    total = sum(seconds for _, seconds in result.seconds)
-    console.print(f"{result.updates} updates, {total:.0f} s together", highlight=False)
+        console.print(table)
+        console.print(paired.verdict_on(paired.agent_b), highlight=False, markup=False)
+    console.print(WITHOUT_SKILLS, highlight=False)
+    console.print(
+        f"{result.updates} of {result.updates_planned} updates, {result.seconds_total:.0f} s together",
+        highlight=False,
+    )
     console.print(f"page: {result.page}", highlight=False, soft_wrap=True)

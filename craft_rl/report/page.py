@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from craft_rl.compare import Comparison
-from craft_rl.report.evaluation import interval_text, notes, percent
+from craft_rl.evaluate import task_scores
+from craft_rl.report.evaluation import interval_text, notes, percent, points, points_interval
 from craft_rl.types import EvalReport, Trajectory
 
 _STYLE = """
@@ -38,6 +39,11 @@ white-space:pre-wrap;overflow-wrap:anywhere}
 code{font-family:ui-monospace,monospace;overflow-wrap:anywhere}
 """.strip()
 
+WITHOUT_SKILLS = (
+    "All scores are without skills or other privileged context: the code of the evaluation cannot import any."
+)
+"""What every result of craft says about itself; a test of the house's walls keeps it true."""
+
 _LONGEST_TEXT = 4000
 """Characters of an observation or an action that the page shows."""
 
@@ -59,16 +65,24 @@ class Exhibit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PanelBlock:
+    """All agents on one panel."""
+
+    comparison: Comparison
+    """After against before."""
+    reports: Sequence[EvalReport]
+    """Agents in the order of the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """Everything that the page shows."""
 
     title: str
     command: str
     """What was typed."""
-    comparison: Comparison
-    """After against before."""
-    reports: Sequence[EvalReport]
-    """Agents of the table, weakest first."""
+    blocks: Sequence[PanelBlock]
+    """At least one; the first is the headline."""
     before: str
     """Name of the agent before the reinforcement learning."""
     after: str
@@ -85,8 +99,8 @@ def render_page(summary: Summary) -> str:
     """The page as one HTML document: styles and images inside, no scripts, nothing fetched."""
     parts = [
         _headline(summary),
-        _agents(summary),
-        _types(summary),
+        _panels(summary.blocks),
+        *(_block(block, summary) for block in summary.blocks),
         *(_figure(figure) for figure in summary.figures),
         _exhibits(summary.exhibits),
         _times(summary.seconds),
@@ -101,38 +115,59 @@ def render_page(summary: Summary) -> str:
 
 
 def _headline(summary: Summary) -> str:
-    c = summary.comparison
+    c = summary.blocks[0].comparison
     tone = "good" if c.conclusive and c.difference > 0 else "bad" if c.conclusive else "soft"
-    low, high = c.interval
-    interval = "n/a" if math.isnan(low) else f"{100 * low:+.1f} to {100 * high:+.1f}"
     return (
         f"<h1>{_e(summary.title)}</h1>"
         f'<p class="lead">{_e(percent(c.mean_a))} before, <strong>{_e(percent(c.mean_b))}</strong> after the '
-        f"reinforcement learning: <strong>{100 * c.difference:+.1f} points</strong> "
-        f"(paired 95 % interval {_e(interval)}, {c.tasks} tasks of <code>{_e(c.panel)}</code>, without "
-        "skills).</p>"
-        f'<p class="{tone}">{_e(c.verdict)} It is better on {c.better} tasks, worse on {c.worse}.</p>'
+        f"reinforcement learning: <strong>{_e(points(c.difference))}</strong> "
+        f"(paired 95 % interval {_e(points_interval(c.interval))}, {c.tasks} tasks of "
+        f"<code>{_e(c.panel)}</code>).</p>"
+        f'<p class="{tone}">{_e(c.verdict_on(summary.after))}</p><p>{_e(WITHOUT_SKILLS)}</p>'
     )
 
 
-def _agents(summary: Summary) -> str:
+def _panels(blocks: Sequence[PanelBlock]) -> str:
     rows = "".join(
-        f"<tr><td>{_e(report.agent)}</td>{_n(percent(report.mean))}{_n(interval_text(report.interval))}"
-        f"<td>{_bar(report)}</td>{_n(f'{report.scored}/{report.scored + report.errors}')}"
-        f"{_n(_mean_steps(report))}{_n(_validity(report))}</tr>"
-        for report in summary.reports
+        f"<tr><td>{_e(c.panel)}</td>{_n(str(c.tasks))}{_n(percent(c.mean_a))}{_n(percent(c.mean_b))}"
+        f"{_n(points(c.difference))}{_n(points_interval(c.interval))}{_n(f'{c.better} / {c.worse}')}</tr>"
+        for c in (block.comparison for block in blocks)
     )
     return (
-        '<h2>Agents</h2><div class="wide"><table><tr><th>agent</th><th class="n">score</th>'
-        '<th class="n">95 % interval</th><th></th><th class="n">scored</th><th class="n">steps</th>'
-        f'<th class="n">valid actions</th></tr>{rows}</table></div>'
-        '<p class="soft">All agents played the same tasks once per seed. Intervals are bootstraps over '
-        "tasks; the whisker of each bar shows them.</p>"
+        '<h2>Gain of the reinforcement learning</h2><div class="wide"><table><tr><th>panel</th>'
+        '<th class="n">n</th><th class="n">before</th><th class="n">after</th><th class="n">difference</th>'
+        f'<th class="n">95 % interval</th><th class="n">better / worse</th></tr>{rows}</table></div>'
+        '<p class="soft">Paired: each task is compared with itself. n counts tasks; the intervals are '
+        "bootstraps over them.</p>"
     )
 
 
-def _types(summary: Summary) -> str:
-    by_name = {report.agent: report for report in summary.reports}
+def _block(block: PanelBlock, summary: Summary) -> str:
+    return f"<h2>{_e(block.comparison.panel)}</h2>{_agents(block)}{_types(block, summary)}"
+
+
+def _agents(block: PanelBlock) -> str:
+    rows = "".join(
+        f"<tr><td>{_e(report.agent)}</td>{_n(str(len(task_scores(report.results))))}"
+        f"{_n(percent(report.mean))}{_n(interval_text(report.interval))}"
+        f"<td>{_bar(report)}</td>{_n(f'{report.scored}/{report.scored + report.errors}')}"
+        f"{_n(_mean_steps(report))}{_n(_validity(report))}</tr>"
+        for report in block.reports
+    )
+    c = block.comparison
+    return (
+        '<div class="wide"><table><tr><th>agent</th><th class="n">n</th><th class="n">score</th>'
+        '<th class="n">95 % interval</th><th></th><th class="n">scored</th><th class="n">steps</th>'
+        f'<th class="n">valid actions</th></tr>{rows}</table></div>'
+        f"<p>{_e(c.agent_b)} minus {_e(c.agent_a)}: <strong>{_e(points(c.difference))}</strong>, paired 95 % "
+        f"interval {_e(points_interval(c.interval))}. {_e(c.verdict_on(c.agent_b))}</p>"
+        '<p class="soft">All agents played the same tasks once per seed; the whisker of each bar shows the '
+        "interval.</p>"
+    )
+
+
+def _types(block: PanelBlock, summary: Summary) -> str:
+    by_name = {report.agent: report for report in block.reports}
     before, after = by_name[summary.before], by_name[summary.after]
     rows = "".join(
         f"<tr><td>{_e(name)}</td>{_n(str(count))}{_n(percent(before.per_type.get(name, (math.nan, 0))[0]))}"
@@ -140,8 +175,9 @@ def _types(summary: Summary) -> str:
         for name, (mean, count) in after.per_type.items()
     )
     return (
-        '<h2>Task types</h2><div class="wide"><table><tr><th>type</th><th class="n">tasks</th>'
-        f'<th class="n">before</th><th class="n">after</th></tr>{rows}</table></div>'
+        '<div class="wide"><table><tr><th>task type</th><th class="n">n</th>'
+        f'<th class="n">{_e(summary.before)}</th><th class="n">{_e(summary.after)}</th></tr>{rows}'
+        "</table></div>"
     )
 
 
@@ -184,9 +220,14 @@ def _times(seconds: Sequence[tuple[str, float]]) -> str:
 
 
 def _identity(summary: Summary) -> str:
-    after = next(report for report in summary.reports if report.agent == summary.after)
     rows = "".join(f"<tr><td>{_e(n)}</td><td><code>{_e(v)}</code></td></tr>" for n, v in summary.facts)
-    lines = "".join(f'<p class="soft">{_e(line)}</p>' for line in notes(after))
+    lines = "".join(
+        f'<p class="soft">{_e(f"{report.agent} on {report.panel}: {line}")}</p>'
+        for block in summary.blocks
+        for report in block.reports
+        if report.agent == summary.after
+        for line in notes(report)
+    )
     return (
         f"<h2>How to repeat it</h2><p><code>{_e(summary.command)}</code></p>"
         f'<div class="wide"><table>{rows}</table></div>{lines}'

@@ -11,7 +11,7 @@ import numpy as np
 from craft_envs.panels import Panel
 from craft_rl.compare import compare
 from craft_rl.evaluate import make_report
-from craft_rl.report.page import Exhibit, Figure, Summary, render_page
+from craft_rl.report.page import WITHOUT_SKILLS, Exhibit, Figure, PanelBlock, Summary, render_page
 from craft_rl.types import EvalReport, Step, TaskResult, Trajectory, TrajectoryStatus
 from tests.rl.toy_rollout import ToyTasks
 
@@ -90,8 +90,12 @@ def summary() -> Summary:
     return Summary(
         title=HOSTILE,
         command=HOSTILE,
-        comparison=compare(before, after),
-        reports=(report("all broken", 0.0, broken=True), before, after),
+        blocks=(
+            PanelBlock(
+                comparison=compare(before, after),
+                reports=(report("all broken", 0.0, broken=True), before, after),
+            ),
+        ),
         before="before",
         after=HOSTILE,
         figures=(Figure(caption=HOSTILE, png=b"png"),),
@@ -113,13 +117,34 @@ def test_text_of_models_and_worlds_cannot_become_markup():
 def test_numbers_are_those_of_the_reports():
     tags = Tags()
     tags.feed(render_page(summary()))
-    for text in ("+25.0 points", "25.0 %", "50.0 %", "0/6", "66.7 %", "B is better"):
+    for text in (
+        "+25.0 points",
+        "25.0 %",
+        "50.0 %",
+        "0/6",
+        "66.7 %",
+        "is better: the interval",
+        WITHOUT_SKILLS,
+    ):
         assert text in tags.text
 
 
 def test_missing_numbers_are_named():
     one = summary()
-    comparison = dataclasses.replace(one.comparison, interval=(math.nan, math.nan))
+    comparison = dataclasses.replace(one.blocks[0].comparison, interval=(math.nan, math.nan))
+    block = dataclasses.replace(one.blocks[0], comparison=comparison)
     tags = Tags()
-    tags.feed(render_page(dataclasses.replace(one, comparison=comparison, exhibits=(), figures=())))
+    tags.feed(render_page(dataclasses.replace(one, blocks=(block,), exhibits=(), figures=())))
     assert "n/a" in tags.text and "nan" not in tags.text
+
+
+def test_each_panel_has_its_block():
+    one = summary()
+    other = dataclasses.replace(
+        one.blocks[0],
+        comparison=dataclasses.replace(one.blocks[0].comparison, panel="second", difference=-0.5),
+    )
+    tags = Tags()
+    tags.feed(render_page(dataclasses.replace(one, blocks=(*one.blocks, other))))
+    assert not tags.open and tags.text.count("all broken") == 2
+    assert "second" in tags.text and "-50.0 points" in tags.text and "+25.0 points" in tags.text

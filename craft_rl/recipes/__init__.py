@@ -1,0 +1,1 @@
+"""Recipes: named settings of whole runs, one typed function each."""

@@ -1,0 +1,89 @@
+"""The quickstart's recipes: whole, overridable, each in its own world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from craft_envs.errors import ConfigError
+from craft_envs.panels import Panel
+from craft_rl.assemble import open_panels
+from craft_rl.cli import main
+from craft_rl.commands.quickstart import parse
+from craft_rl.recipes.quickstart import DEFAULT, QUICKSTARTS, quickstart_recipe
+
+
+@pytest.mark.parametrize("name", QUICKSTARTS)
+def test_a_recipe_names_itself_and_repeats_exactly(name: str) -> None:
+    config = quickstart_recipe(name)
+    assert config.recipe == name and config == quickstart_recipe(name)
+    assert config.train_minutes is None and config.sft.minutes is None
+    assert config.folder == Path(f"runs/quickstart-{name}-0")
+
+
+@pytest.mark.parametrize("name", QUICKSTARTS)
+def test_panels_belong_to_the_world_that_is_trained_in(name: str) -> None:
+    config = quickstart_recipe(name)
+    for panel in map(Panel.load, config.panels):
+        assert panel.env_id == config.train.world.env and panel.data == config.train.world.data
+        assert panel.world.get("size", "full") == config.train.world.size
+
+
+def test_the_default_panels_are_whole() -> None:
+    config = quickstart_recipe(DEFAULT)
+    assert [len(panel) for panel in open_panels(config.panels, config.train.world)] == [204]
+
+
+@pytest.mark.slow
+def test_the_panels_of_full_houses_are_whole() -> None:
+    config = quickstart_recipe("full")
+    assert [len(panel) for panel in open_panels(config.panels, config.train.world)] == [204, 204]
+
+
+@pytest.mark.slow
+def test_the_official_panels_are_whole(monkeypatch: pytest.MonkeyPatch, craft_data: Path) -> None:
+    monkeypatch.setenv("CRAFT_DATA", str(craft_data))
+    config = quickstart_recipe("official")
+    assert [len(panel) for panel in open_panels(config.panels, config.train.world)] == [140, 134]
+
+
+def test_no_words_mean_the_default() -> None:
+    assert parse([]) == quickstart_recipe(DEFAULT)
+
+
+@pytest.mark.parametrize("name", QUICKSTARTS)
+@pytest.mark.parametrize("form", ["--recipe {}", "--recipe={}"])
+def test_a_recipe_is_chosen_by_name(name: str, form: str) -> None:
+    assert parse(form.format(name).split()) == quickstart_recipe(name)
+
+
+def test_every_setting_can_be_changed() -> None:
+    words = (
+        "--seed 3 --recipe full --train.updates 7 --sft.optim.learning-rate 1e-3 --train.world.max-steps 9"
+    )
+    config = parse([*words.split(), "--panels", "alfworld-bundled-full-valid_seen", "--ladder", "random"])
+    recipe = quickstart_recipe("full")
+    assert config.seed == 3 and config.folder == Path("runs/quickstart-full-3")
+    assert config.train.updates == 7 and config.train.optim == recipe.train.optim
+    assert config.sft.optim.learning_rate == 1e-3 and config.sft.epochs == recipe.sft.epochs
+    assert config.train.world.max_steps == 9 and config.train.world.size == "full"
+    assert config.panels == ("alfworld-bundled-full-valid_seen",) and config.ladder == ("random",)
+
+
+def test_an_unknown_recipe_stops_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quickstart", "--recipe", "offical"]) == 2
+    said = capsys.readouterr().err
+    assert "did you mean 'official'" in said and "small, full, official" in said
+    with pytest.raises(ConfigError):
+        quickstart_recipe("")
+
+
+@pytest.mark.parametrize("name", QUICKSTARTS)
+def test_help_shows_the_defaults_of_the_recipe(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["quickstart", "--recipe", name, "--help"])
+    assert stopped.value.code == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"the recipe '{name}'" in said and all(panel in said for panel in quickstart_recipe(name).panels)
+    assert all(other in said for other in QUICKSTARTS)
