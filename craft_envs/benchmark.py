@@ -108,7 +108,7 @@ def benchmark(
     }
     return BenchmarkReport(
         env_id=env_id,
-        world={key: str(value) for key, value in world.items() if value is not None},
+        world=world_identity(world),
         split=split,
         calibration_per_s=calibration,
         session_steps_per_s=speeds["session_steps"],
@@ -166,8 +166,15 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def compare_with_baseline(report: BenchmarkReport, baseline: str | Path) -> dict[str, float]:
-    """Relative speeds of a report over those of a stored one; 0.5 means half as fast.
+def world_identity(world: Mapping[str, object]) -> dict[str, str]:
+    """The keywords of ``load_world`` as a report keeps them: without places on this machine."""
+    return {key: str(value) for key, value in world.items() if value is not None and key != "data_dir"}
+
+
+def read_baseline(
+    baseline: str | Path, *, env_id: str, world: Mapping[str, object], split: str
+) -> dict[str, float]:
+    """Relative speeds of a stored report, which must be of this world.
 
     Raises:
         DataNotFound: no such file.
@@ -176,14 +183,24 @@ def compare_with_baseline(report: BenchmarkReport, baseline: str | Path) -> dict
     try:
         stored = json.loads(Path(baseline).read_text("utf-8"))
         relative = {name: float(value) for name, value in stored["relative"].items()}
-        same = (stored["env_id"], stored["world"], stored["split"])
+        measured = (stored["env_id"], stored["world"], stored["split"])
     except FileNotFoundError as error:
         raise DataNotFound("no such baseline", where=str(baseline)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataMismatch("not a benchmark report", where=str(baseline)) from error
-    if same != (report.env_id, dict(report.world), report.split):
-        raise DataMismatch(f"the baseline is of {same}, the report of another world", where=str(baseline))
-    return {name: value / relative[name] for name, value in report.relative.items() if name in relative}
+    wanted = (env_id, dict(world), split)
+    if measured != wanted:
+        raise DataMismatch(
+            f"the baseline is of {measured}, to be measured is {wanted}",
+            where=str(baseline),
+            remedy="name a baseline of the same world, or drop it",
+        )
+    return relative
+
+
+def ratios_to_baseline(report: BenchmarkReport, baseline: Mapping[str, float]) -> dict[str, float]:
+    """Relative speeds of a report over those of ``read_baseline``; 0.5 means half as fast."""
+    return {name: value / baseline[name] for name, value in report.relative.items() if name in baseline}
 
 
 def write_report(report: BenchmarkReport, path: str | Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from craft_envs.benchmark import benchmark, compare_with_baseline, write_report
+from craft_envs.benchmark import benchmark, ratios_to_baseline, read_baseline, world_identity, write_report
 from craft_rl.cli import Command, dispatch
 
 COMMANDS = {
@@ -46,8 +46,11 @@ def envs(
         baseline: JSON file of an earlier run to compare with, as ratios to a fixed workload of each run.
         passes: repetitions; the best counts.
     """
-    report = benchmark(env, split=split, passes=passes, data=data, size=size, data_dir=data_dir)
-    ratios = compare_with_baseline(report, baseline) if baseline else {}
+    world = {"data": data, "size": size, "data_dir": data_dir}
+    # Read first: a baseline that does not fit shall not cost the measurement.
+    stored = read_baseline(baseline, env_id=env, world=world_identity(world), split=split) if baseline else {}
+    report = benchmark(env, split=split, passes=passes, **world)
+    ratios = ratios_to_baseline(report, stored)
     table = Table(title=f"{env}, {data}, {split}, one core", title_justify="left", box=None)
     table.add_column("")
     table.add_column("measured", justify="right")

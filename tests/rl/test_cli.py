@@ -77,6 +77,18 @@ def test_errors_become_exit_codes(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "What to do" in capsys.readouterr().err
 
 
+def test_a_baseline_that_does_not_fit_costs_no_measurement(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("craft_rl.commands.bench.benchmark", lambda *_, **__: pytest.fail("measured"))
+    stored = Path(__file__).parents[1] / "bench" / "baselines" / "envs-alfworld-bundled-full.json"
+    assert main(["bench", "envs", "--size", "small", "--baseline", str(stored)]) == 1
+    assert "the baseline is of" in capsys.readouterr().err
+    (tmp_path / "x.json").write_text("[]")
+    assert main(["bench", "envs", "--baseline", str(tmp_path / "x.json")]) == 1
+    assert "not a benchmark report" in capsys.readouterr().err
+
+
 def test_doctor_finds_this_machine_fit(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
