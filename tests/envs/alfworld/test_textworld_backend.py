@@ -93,8 +93,7 @@ def _sample(world: AlfWorld, count: int) -> list[str]:
 
 
 @original
-@pytest.mark.peer
-@pytest.mark.parametrize("size", ["full", "small"])
+@pytest.mark.parametrize("size", [pytest.param("full", marks=pytest.mark.peer), "small"])
 def test_lock_step_on_bundled_houses(size: str) -> None:
     native, reference = load_world(size=size), load_world(size=size, backend="textworld")
     _lock_step(native, reference)
