@@ -81,7 +81,14 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
         CraftError: see ``Trainer.run``.
     """
     from craft_rl.agent.policy_io import PolicyIO
-    from craft_rl.assemble import DialogueSettings, check_dialogue, load_dialogue, open_world, save_dialogue
+    from craft_rl.assemble import (
+        DialogueSettings,
+        check_dialogue,
+        load_dialogue,
+        open_panels,
+        open_world,
+        save_dialogue,
+    )
     from craft_rl.checkpoint import checkpoints
     from craft_rl.engine.hf import open_engine
     from craft_rl.models.load import load_policy, save_policy
@@ -97,13 +104,15 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
             f"panel is {command.panel!r}, eval_every {config.eval_every}", remedy="give both or neither"
         )
     world = open_world(config.world)
+    # Looked at now: a panel of another world would otherwise stop the run at its first evaluation.
+    panels = open_panels(() if command.panel is None else (command.panel,), config.world)
     policy = load_policy(command.model, device=command.device, dtype=command.dtype)
     check_dialogue(command.model, config.prompt)
     known = load_dialogue(command.model)
     max_context = command.max_context or (known.max_context if known else 4096)
     engine = open_engine(policy.model, slots=config.num_envs, max_context=max_context)
     io = PolicyIO(codec=ChatCodec(policy.tokenizer), prompt=config.prompt, sampling=config.sampling)
-    evaluator = None if command.panel is None else _evaluator(command, engine, io, world)
+    evaluator = _evaluator(command, engine, io, world, panels[0]) if panels else None
     dialogue = DialogueSettings(
         prompt=config.prompt, max_new_tokens=config.sampling.max_new_tokens, max_context=max_context
     )
@@ -141,18 +150,20 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     return model
 
 
-def _evaluator(command: TrainCommand, engine: Any, io: Any, world: Any) -> Callable[[int], dict[str, float]]:
-    from craft_envs.panels import Panel
+def _evaluator(
+    command: TrainCommand, engine: Any, io: Any, world: Any, panel: Any
+) -> Callable[[int], dict[str, float]]:
     from craft_rl.agent.policy_io import PolicyIO, Sampling
     from craft_rl.evaluate import ModelRunner, evaluate
 
-    panel = Panel.load(str(command.panel))
+    config = command.train
     sampling = Sampling(temperature=0.0, max_new_tokens=io.sampling.max_new_tokens)
     greedy = PolicyIO(codec=io.codec, prompt=io.prompt, sampling=sampling)
 
     def evaluator(update: int) -> dict[str, float]:
         runner = ModelRunner(engine, greedy, agent=command.model)
-        report = evaluate(runner, world, panel, num_envs=command.train.num_envs)
+        limit = config.world.max_steps
+        report = evaluate(runner, world, panel, num_envs=config.num_envs, max_steps=limit)
         return {"score": report.mean, "errors": float(report.errors)}
 
     return evaluator

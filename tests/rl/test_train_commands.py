@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from craft_envs.errors import CheckpointMismatch, ConfigError
+from craft_envs.errors import CheckpointMismatch, ConfigError, DataMismatch
+from craft_envs.panels import Panel
 from craft_rl.assemble import load_dialogue
+from craft_rl.checkpoint import best
+from craft_rl.commands import eval as eval_command
 from craft_rl.commands import sft as sft_command
 from craft_rl.commands import train as train_command
 from craft_rl.models.load import load_policy
+from craft_rl.report.evaluation import load_report
 from craft_rl.report.jsonl import read_metrics
+from craft_rl.types import EvalReport
 
 SFT = "--episodes 6 --world.max-steps 4 --epochs 1 --batch-tokens 2048 --vocab-size 400 --max-new-tokens 16"
 TRAIN = (
@@ -27,6 +33,21 @@ def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cloned")
     assert sft_command.main(["--out", str(out), *SFT.split()]) == 0
     return out
+
+
+@pytest.fixture
+def four_tasks(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a frozen panel, of which only four tasks are played."""
+    whole = Panel.load("alfworld-bundled-small-valid_unseen")
+    part = dataclasses.replace(whole, entries=whole.entries[::50])
+    monkeypatch.setattr(Panel, "load", classmethod(lambda cls, name: part))
+    return part.name
+
+
+def evaluated(agent: str, panel: str, out: Path) -> EvalReport:
+    """What craft eval says of an agent."""
+    assert eval_command.main([agent, "--panel", panel, "--max-steps", "2", "--out", str(out)]) == 0
+    return load_report(out / "report.json")
 
 
 def test_cloning_leaves_an_ordinary_model_folder(cloned):
@@ -86,9 +107,39 @@ def test_panel_without_interval(cloned, tmp_path):
         train_command.main([*words, "--panel", "alfworld-bundled-small-valid_unseen"])
 
 
-def test_damaged_dialogue_file(tmp_path):
-    from craft_envs.errors import DataMismatch
+def test_the_panel_chooses_the_best_checkpoint(cloned, tmp_path, four_tasks):
+    words = ["--model", str(cloned / "model"), "--out", str(tmp_path), *TRAIN.split()]
+    assert train_command.main([*words, "--panel", four_tasks, "--eval-every", "1"]) == 0
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    assert [row["eval/errors"] for row in rows] == [0.0, 0.0]
+    marked = best(tmp_path / "checkpoints")
+    assert marked is not None and marked[1] == max(row["eval/score"] for row in rows)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    # what it has evaluated itself is what craft eval measures on the saved policy
+    report = evaluated(f"hf:{tmp_path / 'model'}", four_tasks, tmp_path / "eval")
+    assert report.mean == rows[-1]["eval/score"]
+    # the panel goes on with the run
+    assert train_command.main(["--resume", "--out", str(tmp_path), "--updates", "3"]) == 0
+    assert "eval/score" in read_metrics(tmp_path / "metrics.jsonl")[-1]
 
+
+def test_a_panel_that_does_not_fit_stops_before_training(cloned, tmp_path, four_tasks):
+    out = tmp_path / "run"
+    words = ["--model", str(cloned / "model"), "--out", str(out), *TRAIN.split(), "--eval-every", "1"]
+    with pytest.raises(ConfigError, match="of another world"):
+        train_command.main([*words, "--panel", four_tasks, "--world.size", "full"])
+    with pytest.raises(DataMismatch, match="are in panel"):
+        train_command.main([*words, "--panel", four_tasks, "--world.split", "valid_unseen"])
+    assert not out.exists()
+
+
+def test_tensorboard_events(cloned, tmp_path):
+    words = ["--model", str(cloned / "model"), "--out", str(tmp_path), *TRAIN.split()]
+    assert train_command.main([*words, "--tensorboard", "--updates", "1"]) == 0
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_damaged_dialogue_file(tmp_path):
     (tmp_path / "craft_dialogue.json").write_text('{"prompt": {')
     with pytest.raises(DataMismatch, match="not JSON"):
         load_dialogue(tmp_path)
