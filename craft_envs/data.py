@@ -11,9 +11,10 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -110,14 +111,23 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
 
 
 def write_json(path: str | os.PathLike[str], values: Any) -> None:
-    """Write plain values as indented JSON, whole or not at all.
+    """Write plain values as indented JSON, whole or not at all; nan and infinities become null.
 
     Raises:
-        ValueError: a number that JSON does not know.
+        TypeError: something in ``values`` is not plain.
         OSError: see ``atomic_write``.
     """
     with atomic_write(path, "w") as file:
-        file.write(json.dumps(values, indent=1, allow_nan=False) + "\n")
+        file.write(json.dumps(finite(values), indent=1, allow_nan=False) + "\n")
+
+
+def finite(values: Any) -> Any:
+    """Plain values with ``None`` for each number that JSON does not know (nan, infinities)."""
+    if isinstance(values, Mapping):
+        return {name: finite(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 WHOLE_FILE = "the file was not written, a former one is untouched"

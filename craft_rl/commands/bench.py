@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -46,7 +47,7 @@ def envs(
         baseline: JSON file of an earlier run to compare with, as ratios to a fixed workload of each run.
         passes: repetitions; the best counts.
     """
-    world = {"data": data, "size": size, "data_dir": data_dir}
+    world: dict[str, Any] = {"data": data, "size": size, "data_dir": data_dir}
     # Read first: a baseline that does not fit shall not cost the measurement.
     stored = read_baseline(baseline, env_id=env, world=world_identity(world), split=split) if baseline else {}
     report = benchmark(env, split=split, passes=passes, **world)

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from craft_envs.data import write_json
+from craft_envs.data import finite, write_json
 from craft_envs.errors import DataMismatch, DataNotFound
 from craft_rl.evaluate import task_scores
 from craft_rl.report.rows import result_from_row, result_to_row
@@ -54,8 +54,8 @@ def load_report(path: str | os.PathLike[str]) -> EvalReport:
 
 
 def to_json(report: EvalReport) -> dict[str, Any]:
-    """Plain values; numbers that do not exist are null."""
-    return {
+    """Plain values; numbers that do not exist are ``None``."""
+    values = {
         "format": FORMAT,
         "env_id": report.env_id,
         "panel": report.panel,
@@ -67,11 +67,12 @@ def to_json(report: EvalReport) -> dict[str, Any]:
         "commit": report.commit,
         "scored": report.scored,
         "errors": report.errors,
-        "mean": _number(report.mean),
-        "interval": [_number(report.interval[0]), _number(report.interval[1])],
+        "mean": report.mean,
+        "interval": list(report.interval),
         "per_type": {name: list(value) for name, value in report.per_type.items()},
         "results": [result_to_row(row) for row in report.results],
     }
+    return dict(finite(values))
 
 
 def from_json(values: Mapping[str, Any]) -> EvalReport:
@@ -168,10 +169,6 @@ def points_interval(interval: tuple[float, float]) -> str:
     """Example: ``+5.1 to +19.4``."""
     low, high = interval
     return "n/a" if math.isnan(low) or math.isnan(high) else f"{100 * low:+.1f} to {100 * high:+.1f}"
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _nan(value: float | None) -> float:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from craft_envs.data import explained
+from craft_envs.data import explained, finite
 
 
 class LineFile:
@@ -40,13 +39,13 @@ class LineFile:
         return self._file.tell()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add one line.
+        """Add one line; numbers that JSON does not know (nan, inf) become null.
 
         Raises:
             OSError: the disk is full; the lines before are kept, nothing is left of this one.
         """
         start = self.offset
-        line = memoryview((json.dumps(row, allow_nan=False) + "\n").encode())
+        line = memoryview((json.dumps(finite(row), allow_nan=False) + "\n").encode())
         try:
             while line:
                 line = line[self._file.write(line) :]
@@ -68,8 +67,8 @@ class MetricsFile(LineFile):
     """
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row; numbers that JSON does not know (nan, inf) become null."""
-        self.append({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()})
+        """Append the metrics of one update."""
+        self.append(row)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

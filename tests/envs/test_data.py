@@ -243,11 +243,11 @@ def test_atomic_write_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 def test_json_is_what_every_reader_knows(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    write_json(path, {"text": "\ud800ä", "list": (1, 2)})
-    assert json.loads(path.read_bytes()) == {"text": "\ud800ä", "list": [1, 2]}
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, float("nan"))
-    assert json.loads(path.read_bytes())["list"] == [1, 2] and names(tmp_path) == ["x.json"]
+    write_json(path, {"text": "\ud800ä", "list": (1, float("nan"), {"deep": float("-inf")})})
+    assert json.loads(path.read_bytes()) == {"text": "\ud800ä", "list": [1, None, {"deep": None}]}
+    with pytest.raises(TypeError):
+        write_json(path, object())
+    assert json.loads(path.read_bytes())["text"] == "\ud800ä" and names(tmp_path) == ["x.json"]
 
 
 def test_folders_follow_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from craft_rl.assemble import DialogueSettings, save_dialogue
 from craft_rl.commands import compare as compare_command
 from craft_rl.commands import demos as demos_command
 from craft_rl.commands import eval as eval_command
+from craft_rl.engine.hf import HFEngine
 from craft_rl.models.load import save_policy
 from craft_rl.models.small import build_small
 from craft_rl.rollout.record import load_trajectories
@@ -73,6 +74,34 @@ def test_a_model_is_spoken_to_as_it_was_trained(tmp_path: Path, panel_file: str,
     assert eval_command.main([*arguments, "--history", "window", "--out", str(tmp_path / "b")]) == 0
     report = json.loads((tmp_path / "b" / "report.json").read_text())
     assert "history=window:2" in report["prompt_version"] and "compact/1" in report["prompt_version"]
+
+
+def test_running_again_plays_only_what_is_missing(
+    tmp_path: Path, panel_file: str, model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def run(out: Path, num_envs: int) -> tuple[dict, int]:
+        """The report, with the number of responses that were sampled for it."""
+        sampled = []
+        generate = HFEngine.generate
+
+        def counted(self, requests):
+            sampled.extend(r for r in requests if r.session_id.startswith("evaluation"))
+            return generate(self, requests)
+
+        monkeypatch.setattr(HFEngine, "generate", counted)
+        arguments = [f"hf:{model}", "--panel", panel_file, "--max-steps", "2", "--temperature", "1.0"]
+        assert eval_command.main([*arguments, "--num-envs", str(num_envs), "--out", str(out)]) == 0
+        monkeypatch.undo()
+        return json.loads((out / "report.json").read_text()), len(sampled)
+
+    whole, played = run(tmp_path / "a", 1)
+    assert played == 16
+    assert run(tmp_path / "b", 8) == (whole, 16)
+    rows = tmp_path / "b" / "rows.jsonl"
+    lines = rows.read_text().splitlines(keepends=True)
+    rows.write_text("".join(lines[:4]) + lines[4][:20])
+    assert run(tmp_path / "b", 3) == (whole, 10)
+    assert run(tmp_path / "b", 3) == (whole, 0)
 
 
 @pytest.mark.parametrize(
