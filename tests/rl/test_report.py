@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
+from craft_rl.report.console import ProgressBar
 from craft_rl.report.jsonl import MetricsFile, read_metrics
 from craft_rl.report.metrics import is_mixed, is_wall_clock, trajectory_metrics
 from craft_rl.report.plots import plot_curves, trailing_mean
@@ -57,6 +61,16 @@ def test_clock_metrics_are_known():
 
 def test_trailing_mean_by_hand():
     assert trailing_mean(np.array([2.0, 4.0, 6.0, 8.0]), 2).tolist() == [2.0, 3.0, 5.0, 7.0]
+
+
+def test_a_log_gets_lines_instead_of_a_bar():
+    for seconds, expected in ((0.0, ["cloning  1/3  loss 0.5", "cloning  2/3  loss 0.25"]), (60.0, [])):
+        file = io.StringIO()
+        settings = {"shown": ("loss",), "console": Console(file=file), "line_every_s": seconds}
+        with ProgressBar("cloning", 3, **settings) as bar:
+            bar.advance({"loss": 0.5})
+            bar.advance({"loss": 0.25, "other": 1.0})
+        assert file.getvalue().splitlines() == expected
 
 
 def test_curves_are_a_png(tmp_path):
