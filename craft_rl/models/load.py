@@ -24,7 +24,8 @@ _DTYPES = {
     "float16": torch.float16,
     "float64": torch.float64,
 }
-_WEIGHTS = ("*.safetensors", "*.bin", "*.safetensors.index.json")
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+"""Weights that cannot hold code; pickled ones (``pytorch_model.bin``) can, they are refused."""
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model", "vocab.txt")
 
 
@@ -86,7 +87,9 @@ def load_policy(
         raise _unopened(name, local, "the tokenizer", error) from error
     try:
         with _no_bars(local):
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=torch_dtype, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=torch_dtype, use_safetensors=True, **options
+            )
     except Exception as error:
         raise _unopened(name, local, "the weights", error) from error
     model = model.to(torch_device)

@@ -136,6 +136,18 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         save_policy(policy(), tmp_path / "file" / "policy")
 
 
+def test_pickled_weights_are_not_opened(folder, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "ran"), "w")
+
+    (folder / "model.safetensors").unlink()
+    torch.save({"x": Trap()}, folder / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"no weights \(model\.safetensors\)"):
+        load_policy(folder)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_code_that_comes_with_a_model_is_not_run(folder):
     config = json.loads((folder / "config.json").read_text())
     own = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
