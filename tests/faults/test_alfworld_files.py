@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import random
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from craft_envs.alfworld.official import import_official, official_source
 from craft_envs.alfworld.problem import problem_text
 from craft_envs.alfworld.world import load_world
 from craft_envs.errors import CraftError, DataMismatch, DataNotFound
+from tests.envs.alfworld.packing import archive, tree
 
 COUNTS = {"train": 4, "valid_seen": 1, "valid_unseen": 1}
 
@@ -47,36 +46,6 @@ def _small_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CRAFT_DATA", str(tmp_path / "home"))
 
 
-def _tree(files: dict[str, bytes], root: Path) -> Path:
-    for name, content in files.items():
-        place = root / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-    return root
-
-
-def _zip(files: dict[str, bytes], path: Path) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def _tar(files: dict[str, bytes], path: Path, mode: str) -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
-def _archive(files: dict[str, bytes], path: Path) -> Path:
-    if path.suffix == ".zip":
-        return _zip(files, path)
-    return _tar(files, path, {".tar": "w", ".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}[path.suffix])
-
-
 ARCHIVES = (
     "json_2.1.1.zip",
     "json_2.1.1.tar",
@@ -93,7 +62,7 @@ def _nothing_written(folder: Path) -> bool:
 @pytest.mark.parametrize("name", ARCHIVES)
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.97])
 def test_a_cut_archive(name: str, share: float, release: dict[str, bytes], tmp_path: Path) -> None:
-    path = _archive(release, tmp_path / name)
+    path = archive(release, tmp_path / name)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises((DataMismatch, DataNotFound)) as caught:
@@ -105,7 +74,7 @@ def test_a_cut_archive(name: str, share: float, release: dict[str, bytes], tmp_p
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_altered_bytes_never_give_another_error(name: str, release: dict[str, bytes], tmp_path: Path) -> None:
-    path = _archive(release, tmp_path / name)
+    path = archive(release, tmp_path / name)
     content = path.read_bytes()
     rng = random.Random(name)
     for _ in range(25):
@@ -121,7 +90,7 @@ def test_altered_bytes_never_give_another_error(name: str, release: dict[str, by
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
 def test_a_game_file_cut_in_half_is_named(share: float, release: dict[str, bytes], tmp_path: Path) -> None:
-    root = _tree(release, tmp_path / "raw")
+    root = tree(release, tmp_path / "raw")
     name = sorted(release)[2]
     (root / name).write_bytes(release[name][: int(len(release[name]) * share)])
     with pytest.raises(DataMismatch) as caught:
@@ -136,13 +105,13 @@ def test_a_game_file_cut_in_half_is_named(share: float, release: dict[str, bytes
 def test_all_broken_files_are_counted(release: dict[str, bytes], tmp_path: Path) -> None:
     broken = {name: content[:99] for name, content in release.items()}
     with pytest.raises(DataMismatch, match="5 more files"):
-        import_official(_tree(broken, tmp_path / "raw"))
+        import_official(tree(broken, tmp_path / "raw"))
     with pytest.raises(DataNotFound, match="no playable"):
         import_official(tmp_path / "raw", allow_partial=True)
 
 
 def test_a_failed_import_keeps_the_former_one(release: dict[str, bytes], tmp_path: Path) -> None:
-    good = _zip(release, tmp_path / "json_2.1.1.zip")
+    good = archive(release, tmp_path / "json_2.1.1.zip")
     before = Path(import_official(good).target).read_bytes()
     good.write_bytes(good.read_bytes()[:-200])
     with pytest.raises(DataMismatch):
@@ -152,7 +121,7 @@ def test_a_failed_import_keeps_the_former_one(release: dict[str, bytes], tmp_pat
 
 
 def test_a_full_disk(release: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = _tree(release, tmp_path / "raw")
+    root = tree(release, tmp_path / "raw")
     with monkeypatch.context() as patch:
 
         def full(descriptor: int) -> None:
@@ -175,7 +144,7 @@ def test_names_that_leave_the_archive(
     game = next(iter(release.values()))
     bad = {f"{prefix}train/pick-a-b-c-1/trial_x/game.tw-pddl": game}
     with pytest.raises(DataMismatch, match="a member is called"):
-        import_official(_archive(release | bad, tmp_path / name))
+        import_official(archive(release | bad, tmp_path / name))
 
 
 @pytest.mark.parametrize("part", ["..", "", "a b", "ä", "x\ny", "*"])
@@ -183,16 +152,16 @@ def test_odd_folder_names_are_refused(part: str, release: dict[str, bytes], tmp_
     game = next(iter(release.values()))
     bad = {f"json_2.1.1/train/{part}/trial_x/game.tw-pddl": game}
     with pytest.raises(DataMismatch):
-        import_official(_tar(release | bad, tmp_path / "json_2.1.1.tar", "w"))
+        import_official(archive(release | bad, tmp_path / "json_2.1.1.tar"))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_links_and_devices_in_an_archive(kind: bytes, release: dict[str, bytes], tmp_path: Path) -> None:
-    path = _tar(release, tmp_path / "json_2.1.1.tar", "w")
-    with tarfile.open(path, "a") as archive:
+    path = archive(release, tmp_path / "json_2.1.1.tar")
+    with tarfile.open(path, "a") as packed:
         member = tarfile.TarInfo("json_2.1.1/train/pick-a-b-c-1/trial_x/game.tw-pddl")
         member.type, member.linkname = kind, "/etc/passwd"
-        archive.addfile(member)
+        packed.addfile(member)
     with pytest.raises(DataMismatch, match="a link or a device"):
         import_official(path)
 
@@ -203,7 +172,7 @@ def test_a_file_that_unpacks_to_too_much(
 ) -> None:
     monkeypatch.setattr(origin, "MAX_GAME_BYTES", 100_000)
     bomb = release | {"json_2.1.1/train/pick-a-b-c-1/trial_x/game.tw-pddl": b" " * 3_000_000}
-    path = _tree(bomb, tmp_path / "raw") if name == "tree" else _archive(bomb, tmp_path / name)
+    path = tree(bomb, tmp_path / "raw") if name == "tree" else archive(bomb, tmp_path / name)
     with pytest.raises(DataMismatch, match="larger than 100000 bytes"):
         import_official(path)
 
@@ -214,11 +183,11 @@ def test_an_archive_with_too_many_members(
     monkeypatch.setattr(origin, "MAX_MEMBERS", 3)
     for name in ("json_2.1.1.zip", "json_2.1.1.tar"):
         with pytest.raises(DataMismatch, match="more than 3 members"):
-            import_official(_archive(release, tmp_path / name))
+            import_official(archive(release, tmp_path / name))
 
 
 def test_an_encrypted_zip(release: dict[str, bytes], tmp_path: Path) -> None:
-    path = _zip(release, tmp_path / "json_2.1.1.zip")
+    path = archive(release, tmp_path / "json_2.1.1.zip")
     content = bytearray(path.read_bytes())
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = content.find(mark)
@@ -234,7 +203,7 @@ def test_two_different_games_of_one_name(release: dict[str, bytes], tmp_path: Pa
     names = sorted(release)
     again = {names[0].replace("json_2.1.1", "json_2.1.1/again"): release[names[1]]}
     with pytest.raises(DataMismatch, match="two different games"):
-        import_official(_zip(release | again, tmp_path / "json_2.1.1.zip"))
+        import_official(archive(release | again, tmp_path / "json_2.1.1.zip"))
 
 
 def _read_everything() -> None:
@@ -245,7 +214,7 @@ def _read_everything() -> None:
 
 
 def test_a_damaged_converted_file_says_what_to_do(release: dict[str, bytes], tmp_path: Path) -> None:
-    target = Path(import_official(_tree(release, tmp_path / "raw")).target)
+    target = Path(import_official(tree(release, tmp_path / "raw")).target)
     content = target.read_bytes()
     rng = random.Random(1)
     for _ in range(40):
@@ -258,7 +227,7 @@ def test_a_damaged_converted_file_says_what_to_do(release: dict[str, bytes], tmp
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission(release: dict[str, bytes], tmp_path: Path) -> None:
-    root = _tree(release, tmp_path / "raw")
+    root = tree(release, tmp_path / "raw")
     name = sorted(release)[1]
     (root / name).chmod(0)
     with pytest.raises(DataMismatch, match="cannot be read"):

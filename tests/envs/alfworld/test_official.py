@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import os
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from craft_envs.alfworld.official import OfficialSource, import_official, offici
 from craft_envs.alfworld.problem import problem_text
 from craft_envs.alfworld.world import load_world
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound
+from tests.envs.alfworld.packing import archive, tree
 
 COUNTS = {"train": 3, "valid_seen": 2, "valid_unseen": 1}
 
@@ -59,33 +57,6 @@ def _small_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CRAFT_DATA", raising=False)
 
 
-def _tree(files: dict[str, bytes], root: Path) -> Path:
-    for name, content in files.items():
-        place = root / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-    return root
-
-
-def _zip(files: dict[str, bytes], path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def _tar(files: dict[str, bytes], path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mode = {"tar": "w", "gz": "w:gz", "tgz": "w:gz", "xz": "w:xz", "bz2": "w:bz2"}[path.suffix[1:]]
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
 def _check(source: OfficialSource) -> None:
     assert source.splits() == ("train", "valid_seen", "valid_unseen")
     assert {split: len(source.task_ids(split)) for split in source.splits()} == COUNTS
@@ -115,9 +86,9 @@ def test_every_form_is_found_in_a_data_folder(
 ) -> None:
     root = tmp_path / "data"
     if name == "tree":
-        _tree(release, root / below)
+        tree(release, root / below)
     else:
-        (_zip if name.endswith("zip") else _tar)(release, root / below / name)
+        archive(release, root / below / name)
     _check(official_source(root))
     monkeypatch.setenv("CRAFT_DATA", str(root))
     _check(official_source())
@@ -127,33 +98,33 @@ def test_every_form_is_found_in_a_data_folder(
 def test_the_release_folder_or_the_archive_itself_may_be_named(
     release: dict[str, bytes], tmp_path: Path
 ) -> None:
-    _tree(release, tmp_path)
+    tree(release, tmp_path)
     _check(official_source(tmp_path / "json_2.1.1"))
-    _check(official_source(_zip(release, tmp_path / "other" / "whatever.zip")))
+    _check(official_source(archive(release, tmp_path / "other" / "whatever.zip")))
 
 
 def test_hashes_do_not_depend_on_the_form(release: dict[str, bytes], tmp_path: Path) -> None:
     sources = [
-        official_source(_tree(release, tmp_path / "a")),
-        official_source(_tar(dict(reversed(release.items())), tmp_path / "b" / "json_2.1.1.tar.xz")),
+        official_source(tree(release, tmp_path / "a")),
+        official_source(archive(dict(reversed(release.items())), tmp_path / "b" / "json_2.1.1.tar.xz")),
     ]
     assert sources[0].data_hash == sources[1].data_hash
     assert sources[0].task_ids("train") == sources[1].task_ids("train")
 
 
 def test_archives_without_games_are_passed_over(release: dict[str, bytes], tmp_path: Path) -> None:
-    _zip({"json_2.1.1/train/a/b/traj_data.json": b"{}"}, tmp_path / "json_2.1.1_json.zip")
+    archive({"json_2.1.1/train/a/b/traj_data.json": b"{}"}, tmp_path / "json_2.1.1_json.zip")
     (tmp_path / "json_2.1.1" / "train").mkdir(parents=True)
     with pytest.raises(DataNotFound, match=r"json_2\.1\.1_json\.zip"):
         official_source(tmp_path)
-    _zip(release, tmp_path / "json_2.1.2_tw-pddl.zip")
+    archive(release, tmp_path / "json_2.1.2_tw-pddl.zip")
     _check(official_source(tmp_path))
 
 
 def test_the_second_start_reads_only_the_cache(
     release: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _tree(release, tmp_path)
+    tree(release, tmp_path)
     official_source(tmp_path)
     monkeypatch.setattr(official, "convert", None)
     _check(official_source(tmp_path))
@@ -162,7 +133,7 @@ def test_the_second_start_reads_only_the_cache(
 def test_changed_raw_files_are_converted_again(
     release: dict[str, bytes], tmp_path: Path, make_odd_house: Callable[..., GameFacts]
 ) -> None:
-    _tree(release, tmp_path)
+    tree(release, tmp_path)
     before = official_source(tmp_path).data_hash
     other = make_odd_house(
         Goal(task_type="pick_and_place_simple", object_type="Book", target_type="Shelf"), "loc_bar_8"
@@ -176,7 +147,7 @@ def test_changed_raw_files_are_converted_again(
 def test_a_damaged_cache_is_made_anew(
     damage: bytes | None, release: dict[str, bytes], tmp_path: Path
 ) -> None:
-    _tree(release, tmp_path)
+    tree(release, tmp_path)
     path = official_source(tmp_path).path
     path.write_bytes(path.read_bytes()[:-5] if damage is None else damage)
     _check(official_source(tmp_path))
@@ -188,7 +159,7 @@ def _open_in_process(folder: str, answers: multiprocessing.Queue[str]) -> None:
 
 
 def test_two_processes_may_convert_at_once(release: dict[str, bytes], tmp_path: Path) -> None:
-    _tree(release, tmp_path)
+    tree(release, tmp_path)
     context = multiprocessing.get_context("fork")
     answers: multiprocessing.Queue[str] = context.Queue()
     workers = [context.Process(target=_open_in_process, args=(str(tmp_path), answers)) for _ in range(3)]
@@ -204,15 +175,15 @@ def test_two_processes_may_convert_at_once(release: dict[str, bytes], tmp_path: 
 def test_import_writes_into_the_data_folder(
     release: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = _tar(release, tmp_path / "downloads" / "json_2.1.1.tar.gz")
+    packed = archive(release, tmp_path / "downloads" / "json_2.1.1.tar.gz")
     seen: list[tuple[int, int]] = []
-    report = import_official(archive, progress=lambda done, total: seen.append((done, total)))
+    report = import_official(packed, progress=lambda done, total: seen.append((done, total)))
     assert report.counts == COUNTS
     assert report.other_language == sum(COUNTS.values()), "the tests' grammar is not ALFWorld's"
     assert not report.is_release
     assert seen[-1] == (6, 6)
     assert any("6 games" in line for line in report.lines())
-    archive.unlink()
+    packed.unlink()
     _check(official_source())
     assert Path(report.target).is_relative_to(tmp_path / "home" / "craft")
 
@@ -225,7 +196,7 @@ def test_unsolvable_games_are_left_out_as_by_the_original(
         folder = f"json_2.1.1/train/pick_and_place_simple-Apple-None-Desk-1/{name}"
         extra[f"{folder}/game.tw-pddl"] = _content(make_odd_house(), solvable)
     extra["json_2.1.1/train/pick_and_place_simple-AppleSliced-None-Desk-1/t/game.tw-pddl"] = b"{"
-    report = import_official(_tree(release | extra, tmp_path / "raw"))
+    report = import_official(tree(release | extra, tmp_path / "raw"))
     assert (report.unsolvable, report.unchecked, report.unsupported) == (1, 1, 1)
     assert report.counts == COUNTS
 
@@ -233,7 +204,7 @@ def test_unsolvable_games_are_left_out_as_by_the_original(
 def test_an_incomplete_release_is_refused_unless_asked_for(release: dict[str, bytes], tmp_path: Path) -> None:
     name = next(name for name in release if name.endswith("game.tw-pddl"))
     del release[name]
-    root = _tree(release, tmp_path / "raw")
+    root = tree(release, tmp_path / "raw")
     with pytest.raises(DataMismatch, match=r"train has 2 games instead of 3.*--allow-partial"):
         official_source(root)
     with pytest.raises(DataMismatch, match="not the complete ALFWorld release"):
@@ -244,7 +215,7 @@ def test_an_incomplete_release_is_refused_unless_asked_for(release: dict[str, by
 
 
 def test_unknown_splits_and_ids(release: dict[str, bytes], tmp_path: Path) -> None:
-    source = official_source(_tree(release, tmp_path))
+    source = official_source(tree(release, tmp_path))
     with pytest.raises(ConfigError, match="did you mean 'valid_unseen'"):
         source.task_ids("valid_unsen")
     for wrong in ("", "train", "train/a/b", "x" * 100_000, None):
@@ -282,4 +253,4 @@ def test_a_tree_with_a_folder_instead_of_a_game(release: dict[str, bytes], tmp_p
     folder = tmp_path / "json_2.1.1" / "train" / "pick_and_place_simple-Egg-None-Desk-1" / "trial_T9"
     (folder / origin.GAME_FILE).mkdir(parents=True)
     os.symlink(folder, folder.parent / "trial_T8")
-    _check(official_source(_tree(release, tmp_path)))
+    _check(official_source(tree(release, tmp_path)))
