@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from craft_envs.data import explained, finite
+
+_log = logging.getLogger(__name__)
 
 
 class LineFile:
@@ -20,7 +23,8 @@ class LineFile:
 
         Args:
             path: the file; its folder is made when absent.
-            offset: bytes to keep of what is there; ``None`` keeps all.
+            offset: bytes to keep of what is there; ``None`` keeps all. Where the file is shorter, as a crash
+                of the machine can leave it, its whole lines are kept and a warning says so.
 
         Raises:
             OSError: the place cannot be written.
@@ -30,8 +34,7 @@ class LineFile:
         # Without a buffer nothing is left to be written when the file is closed after a failure.
         self._file = path.open("ab", buffering=0)
         if offset is not None:
-            self._file.truncate(offset)
-            self._file.seek(0, os.SEEK_END)
+            self._cut(offset)
 
     @property
     def offset(self) -> int:
@@ -57,6 +60,15 @@ class LineFile:
     def close(self) -> None:
         """Close the file; further writes are errors."""
         self._file.close()
+
+    def _cut(self, offset: int) -> None:
+        content = self.path.read_bytes()
+        if offset > len(content):
+            whole = content.rfind(b"\n") + 1
+            _log.warning("%s has %d of %d bytes that were written: some lines are lost", self.path, whole, offset)
+            offset = whole
+        self._file.truncate(offset)
+        self._file.seek(0, os.SEEK_END)
 
 
 class MetricsFile(LineFile):

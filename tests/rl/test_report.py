@@ -33,6 +33,16 @@ def test_metrics_are_cut_back_to_the_offset(tmp_path):
     assert read_metrics(path) == [{"update": 1, "x": None}, {"update": 2, "again": True}]
 
 
+def test_a_file_shorter_than_remembered_goes_on_with_its_whole_lines(tmp_path, caplog):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"update": 1}\n{"update": 2}\n{"upd')
+    file = MetricsFile(path, offset=1000)
+    file.write({"update": 4})
+    file.close()
+    assert [row["update"] for row in read_metrics(path)] == [1, 2, 4]
+    assert "has 28 of 1000 bytes" in caplog.text
+
+
 def test_metrics_leave_broken_episodes_out():
     group = made_group("a", [1, 0, 0])
     broken = made_trajectory("a", 3, 0.0, status=TrajectoryStatus.error_env)
