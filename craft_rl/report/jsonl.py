@@ -65,7 +65,7 @@ class LineFile:
         content = self.path.read_bytes()
         if offset > len(content):
             whole = content.rfind(b"\n") + 1
-            _log.warning("%s has %d of %d bytes that were written: some lines are lost", self.path, whole, offset)
+            _log.warning("%s has %d of %d bytes; some lines are lost", self.path, whole, offset)
             offset = whole
         self._file.truncate(offset)
         self._file.seek(0, os.SEEK_END)
