@@ -47,12 +47,13 @@ class Size:
 
 
 SIZES = {
-    "0.3M": Size(layers=3, width=96, heads=3, inner=256),
-    "1M": Size(layers=4, width=128, heads=4, inner=352),
-    "3M": Size(layers=6, width=192, heads=6, inner=512),
-    "5M": Size(layers=6, width=256, heads=8, inner=688),
+    "0.3M": Size(layers=3, width=96, heads=6, inner=256),
+    "1M": Size(layers=4, width=128, heads=8, inner=352),
+    "3M": Size(layers=6, width=192, heads=12, inner=512),
+    "5M": Size(layers=6, width=256, heads=16, inner=688),
 }
-"""Parameters without the embedding: 0.33, 0.80, 2.7 and 4.7 million."""
+"""Parameters without the embedding: 0.33, 0.80, 2.7 and 4.7 million. Heads of 16: at this width more of them learned
+to find the wanted object in far fewer steps than fewer, wider ones."""
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 1024) -> PreTrainedTokenizerBase:

@@ -45,8 +45,10 @@ def demonstrate(
         world: what is played.
         policy_io: wording and tokenizer of the policy that shall imitate.
         agent: name for ``craft_envs.agents.make_agent``, or a function from environment to agent.
-        noise: probability that a step plays a random admissible action instead of the agent's choice. Such a
-            step has ``imitate=False``: the policy sees how the agent recovers, but not the slip as a model.
+        noise: probability that a step plays a slip instead of the agent's choice: any action that has been
+            admissible so far in the episode, so it may be useless or impossible now, as a policy's own
+            mistakes are. Such a step has ``imitate=False``: the policy sees how the agent recovers, but not
+            the slip as a model.
         no_slips: actions that noise never plays, such as ``help``, whose long reply teaches nothing.
         max_context: of the policy; a longer episode ends as ``truncated_context``.
         thought: what to write between the thinking tags; ``None`` writes empty tags where the setting
@@ -170,6 +172,7 @@ def _play(
     rng = np.random.Generator(np.random.Philox(key=named_seed("noise", episode.spec.seed)))
     episode.begin()
     agent: Agent | None = None
+    offered: set[str] = set()
     while episode.request is not None:
         info = session_info(episode.session, episode.last_valid, episode.elapsed)
         if agent is None:
@@ -180,10 +183,10 @@ def _play(
         chosen = action = agent.act(episode.observation, info)
         # Drawn even without noise, so that a noise level changes only the steps that it hits.
         slip, pick = rng.random(), rng.random()
-        if slip < noise:
-            possible = [a for a in info["admissible_actions"] if a not in no_slips]
-            if possible:
-                action = possible[int(pick * len(possible))]
+        if noise:
+            offered.update(a for a in info["admissible_actions"] if a not in no_slips)
+        if slip < noise and offered:
+            action = sorted(offered)[int(pick * len(offered))]
         written = "" if io.prompt.think == "required" else None
         if thought is not None:
             written = thought(episode.observation, info, action)
