@@ -221,7 +221,7 @@ class TrainConfig:
     """Newest checkpoints that stay, besides the best."""
     eval_every: int = 0
     """Updates between two evaluations by the caller's evaluator; 0 for none."""
-    tensorboard: bool = False
+    tensorboard: bool = True
     """Also write TensorBoard events."""
 
     def __post_init__(self) -> None:

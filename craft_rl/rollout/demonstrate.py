@@ -13,11 +13,11 @@ from craft_envs.errors import ConfigError, shown
 from craft_envs.types import StepInfo
 from craft_rl.agent.parse import write_response
 from craft_rl.agent.policy_io import PolicyIO
-from craft_rl.agent.prompt import Message, PromptSettings
+from craft_rl.agent.prompt import PromptSettings
 from craft_rl.engine.protocol import Completion
 from craft_rl.rollout.episode import Episode, EpisodeSpec, RolloutProfile, check_specs
 from craft_rl.rollout.seeds import named_seed
-from craft_rl.types import IntArray, Trajectory
+from craft_rl.types import IntArray, Message, Trajectory
 
 AgentFactory = Callable[[TextEnv], Agent]
 """Builds an agent for the environment that it will play."""
