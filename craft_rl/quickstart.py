@@ -170,7 +170,7 @@ class _Run:
             chosen,
             per_task=-(-config.demonstrations // count),
             seed=config.seed,
-            max_steps=self.train.world.max_steps,
+            max_steps=self.config.step_limit,
         )
         # All tasks once, then all of them again: a number that is no multiple still reaches every task.
         specs = sorted(specs, key=lambda spec: spec.sibling)[: config.demonstrations]
@@ -258,7 +258,7 @@ class _Run:
                 panel,
                 seeds=config.eval_seeds,
                 num_envs=self.train.num_envs,
-                max_steps=self.train.world.max_steps,
+                max_steps=self.config.step_limit,
                 on_row=on_row,
             )
         save_report(report, self.folder / report_place(panel.name, runner.agent))

@@ -52,6 +52,8 @@ class QuickstartConfig:
     """The reinforcement learning ends early after this wall time; a run that it cuts does not repeat."""
     eval_seeds: tuple[int, ...] = (0,)
     """Evaluation seeds."""
+    eval_max_steps: int | None = None
+    """Step limit of evaluations with demonstrations; that of the training episodes when absent."""
     eval_temperature: float = 0.0
     """0 takes the most likely token."""
     ladder: tuple[str, ...] = ("random", "scripted", "oracle")
@@ -79,6 +81,11 @@ class QuickstartConfig:
             raise ConfigError(
                 f"train_minutes is {self.train_minutes}", remedy="give minutes above 0, or none"
             )
+
+    @property
+    def step_limit(self) -> int | None:
+        """Step limit of evaluations with demonstrations; None is the benchmark's own."""
+        return self.train.world.max_steps if self.eval_max_steps is None else self.eval_max_steps
 
     @property
     def folder(self) -> Path:

@@ -52,8 +52,8 @@ SIZES = {
     "3M": Size(layers=6, width=192, heads=12, inner=512),
     "5M": Size(layers=6, width=256, heads=16, inner=688),
 }
-"""Parameters without the embedding: 0.33, 0.80, 2.7 and 4.7 million. Heads of 16: at this width more of them learned
-to find the wanted object in far fewer steps than fewer, wider ones."""
+"""Parameters without the embedding: 0.33, 0.80, 2.7 and 4.7 million. Heads of 16: more of
+them learned to find the wanted object in fewer steps than fewer, wider ones."""
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 1024) -> PreTrainedTokenizerBase:
