@@ -59,7 +59,12 @@ def tiny(out: Path, **changes: Any) -> QuickstartConfig:
         world=dataclasses.replace(base.train.world, max_steps=4),
         **changes.pop("train", {}),
     )
-    settings: dict[str, Any] = {"demonstrations": 40, "tokenizer_tasks": 20, "sft": SFTConfig(epochs=1.0)}
+    settings: dict[str, Any] = {
+        "demonstrations": 40,
+        "tokenizer_tasks": 20,
+        "sft": SFTConfig(epochs=1.0),
+        "eval_seeds": (0,),
+    }
     return dataclasses.replace(base, out=out, train=train, **{**settings, **changes})
 
 
@@ -177,6 +182,16 @@ def test_every_task_is_demonstrated_before_any_is_repeated(
     run(dataclasses.replace(tiny(tmp_path / "q", ladder=()), train=train))
     assert len(seen) == 40 and len({spec.seed for spec in seen}) == 40
     assert len({spec.task_id for spec in seen[:30]}) == len({spec.task_id for spec in seen}) == 30
+
+
+def test_evaluations_may_be_longer_than_training(tmp_path: Path, small_panel: None):
+    out = tmp_path / "q"
+    result = run(tiny(out, eval_max_steps=7, ladder=("random",)))
+    reports = {report.agent: report for report in result.panels[0].reports}
+    assert {report.decoding["max_steps"] for report in reports.values()} == {7}
+    assert max(row.steps for row in reports["random"].results) == 7
+    (first, *_) = read_metrics(out / "training" / "metrics.jsonl")
+    assert first["steps"] <= 4
 
 
 def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path: Path, small_panel: None):
