@@ -100,7 +100,7 @@ def _training(world: WorldConfig, *, updates: int) -> TrainConfig:
         updates=updates,
         tasks_per_update=16,
         group_size=8,
-        num_envs=64,  # speed only
+        num_envs=128,  # speed only
         world=world,
         # The admissible actions are not listed: prompts stay short, the policy must know what can be done.
         prompt=PromptSettings(template="compact/1", history="full", admissible=False, think="off"),
