@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from craft_envs.errors import ConfigError
 from craft_rl.advantage.rlsd import rlsd_weight
-from craft_rl.loss.distill import Signal
-from craft_rl.loss.gates import Gate
+from craft_rl.loss.distill import DIVERGENCES, SIGNALS, Divergence, Signal
+from craft_rl.loss.gates import GATES, Gate
+from craft_rl.worlds import LATER
 
 TeacherUse = Literal["none", "sdar", "skill_sd", "rlsd"]
 """Where teacher log-probs enter: nowhere, in SDAR's or Skill-SD's loss term, in RLSD's advantages."""
@@ -33,6 +34,8 @@ class DistillConfig:
     """What opens the gate, see loss/gates.py."""
     signal: Signal = "gate"
     """Form of the term, see loss/distill.py. ``centred_gate`` costs one more forward pass."""
+    divergence: Divergence = field(default="reverse_kl", metadata=LATER)
+    """What the term makes small, as an estimate on sampled tokens, see loss/distill.py."""
     shuffle: bool = False
     """Control: deal the gates out to the tokens of the optimiser step by chance. Costs one more pass."""
     clip: float = 0.2
@@ -46,6 +49,12 @@ class DistillConfig:
             if getattr(self, name) < 0:
                 raise ConfigError(
                     f"setting distill.{name} is {getattr(self, name)!r}", remedy="give a number from 0"
+                )
+        for name, known in (("gate", GATES), ("signal", SIGNALS), ("divergence", DIVERGENCES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"setting distill.{name} is {getattr(self, name)!r}",
+                    remedy=f"use one of {', '.join(known)}",
                 )
 
 
@@ -165,12 +174,12 @@ def _idle(use: TeacherUse, distill: DistillConfig) -> tuple[str, ...]:
     if use == "skill_sd":
         return tuple(name for name in _NAMES if name != "coef")
     if use == "rlsd":
-        return ("beta", "gate", "signal", "shuffle")
+        return ("beta", "gate", "signal", "divergence", "shuffle")
     if distill.signal == "gap":
         return ("beta", "gate", "shuffle", "clip", "decay")
     if distill.beta == 0:
-        return ("gate", "shuffle", "clip", "decay")
-    return ("clip", "decay")
+        return ("gate", "divergence", "shuffle", "clip", "decay")
+    return ("clip", "decay", *(("divergence",) if distill.gate == "entropy" else ()))
 
 
 _NAMES = tuple(f.name for f in dataclasses.fields(DistillConfig))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from craft_rl.advantage.rlsd import rlsd_advantages
 from craft_rl.config import TrainConfig
-from craft_rl.loss.distill import sdar_loss, skill_sd_loss
+from craft_rl.loss.distill import divergence_pull, sdar_loss, skill_sd_loss
 from craft_rl.loss.gates import gate_values, teacher_gap
 from craft_rl.methods import method
 from craft_rl.rollout.seeds import named_seed
@@ -108,7 +108,7 @@ class TeacherTerms:
     def gate(self, index: Tensor, logprobs: Tensor, entropy: Tensor | None) -> Tensor:
         """[M] gates of the tokens at ``index``."""
         return gate_values(
-            teacher_gap(logprobs, self.teacher[index]),
+            divergence_pull(teacher_gap(logprobs, self.teacher[index]), self._distill.divergence),
             gate=self._distill.gate,
             beta=self._distill.beta,
             entropy=entropy,
@@ -162,7 +162,7 @@ class TeacherTerms:
                 return None
             if self.use == "skill_sd":
                 return skill_sd_loss(logprobs, teacher, before)
-            return sdar_loss(logprobs, teacher, gap, signal="gap")
+            return sdar_loss(logprobs, teacher, gap, signal="gap", divergence=self._distill.divergence)
         dealt = gates.dealt if gates is not None else None
         gate = self.gate(index, logprobs, entropy) if dealt is None else dealt[index]
         self.statistics.add(gap, gate)

@@ -13,10 +13,24 @@ centred_gate     -(g_t - mean g) * log pi: the paper's with a baseline, less var
 
 In expectation on-policy only the spread of g over tokens matters, since E[grad log pi] = 0: with beta = 0 the
 term of signal ``gate`` carries no information of the teacher.
+
+The paper also names forward KL with Jensen-Shannon in place of the reverse KL; no code of these is public.
+Here a divergence is its pull c(Delta) on a sampled token: E[-c * grad log pi] over the student's own tokens
+is the gradient of the divergence over the whole vocabulary, constants dropped for less variance. So nothing
+but the log-probs of sampled tokens is needed. Signal ``gap`` has c in place of Delta, the gates open by c.
+
+===============  ==============================================  =========================================
+divergence       what is made small                              c
+===============  ==============================================  =========================================
+reverse_kl       KL(pi || pi_T), the default                     Delta
+forward_kl       KL(pi_T || pi)                                  exp(min(Delta, 20)) - 1
+jsd              KL(pi || M)/2 + KL(pi_T || M)/2, M the mean     (softplus(Delta) - ln 2) / 2
+===============  ==============================================  =========================================
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -25,10 +39,38 @@ from torch import Tensor
 Signal = Literal["gate", "gap", "centred_gate"]
 SIGNALS: tuple[Signal, ...] = ("gate", "gap", "centred_gate")
 
+Divergence = Literal["reverse_kl", "forward_kl", "jsd"]
+DIVERGENCES: tuple[Divergence, ...] = ("reverse_kl", "forward_kl", "jsd")
+
+_MAX_GAP = 20.0
+"""Largest Delta inside the exponential of the forward KL's pull."""
 _MAX_NEGATIVE_GAP = 20.0
 """Skill-SD's bound on log pi_T - log pi inside its k3, as published."""
 _MAX_LOG_RATIO = 10.0
 """Skill-SD's bound on log pi - log pi_old, as published."""
+
+
+def divergence_pull(gap: Tensor, divergence: Divergence = "reverse_kl") -> Tensor:
+    """c of the second table above: how strongly a sampled token is to be raised (lowered where negative).
+
+    Args:
+        gap: [...] Delta = log pi_T - log pi of the sampled tokens, nats.
+        divergence: a row of the table.
+
+    Returns:
+        [...], detached; for ``reverse_kl`` the gap itself.
+
+    Raises:
+        ValueError: unknown divergence.
+    """
+    delta = gap.detach()
+    if divergence == "reverse_kl":
+        return delta
+    if divergence == "forward_kl":
+        return torch.expm1(delta.clamp(max=_MAX_GAP))
+    if divergence == "jsd":
+        return 0.5 * (torch.nn.functional.softplus(delta) - math.log(2.0))
+    raise ValueError(f"Unknown divergence {divergence!r}; choose one of {', '.join(DIVERGENCES)}.")
 
 
 def sdar_loss(
@@ -38,6 +80,7 @@ def sdar_loss(
     *,
     signal: Signal = "gate",
     mean_gate: Tensor | float | None = None,
+    divergence: Divergence = "reverse_kl",
 ) -> Tensor:
     """Per-token SDAR loss, a row of the table above.
 
@@ -47,6 +90,7 @@ def sdar_loss(
         gate: [...] g, from ``gates.gate_values``; not used by ``gap``.
         signal: a row of the table.
         mean_gate: mean of g over all tokens of the optimiser step, for ``centred_gate``.
+        divergence: whose pull ``gap`` takes; the gates have theirs already.
 
     Returns:
         [...] losses, to be aggregated with weights of ``aggregate.py``.
@@ -58,7 +102,7 @@ def sdar_loss(
     if signal == "gate":
         return gate.detach() * (teacher - logprobs)
     if signal == "gap":
-        return -(teacher - logprobs.detach()) * logprobs
+        return -divergence_pull(teacher - logprobs, divergence) * logprobs
     if signal == "centred_gate":
         if mean_gate is None:
             raise ValueError("The signal 'centred_gate' needs the mean of the gate over the optimiser step.")

@@ -99,6 +99,23 @@ def test_shuffled_gates_are_the_same_gates_elsewhere():
     assert again[0].terms["sdar"] == pytest.approx(shuffled[0].terms["sdar"], rel=1e-4)
 
 
+@pytest.mark.parametrize("divergence", ["forward_kl", "jsd"])
+def test_divergences_by_hand(divergence):
+    def pull(gap):
+        jsd = 0.5 * (torch.log1p(gap.exp()) - math.log(2))
+        return gap.exp() - 1 if divergence == "forward_kl" else jsd
+
+    learned, _, logp, teacher, w, _ = one_step(sdar(signal="gap", divergence=divergence))
+    wanted = float(-(w * pull(teacher - logp) * logp).sum())
+    assert learned.terms["sdar"] == pytest.approx(wanted, rel=1e-4)
+    learned, _, logp, teacher, w, _ = one_step(sdar(divergence=divergence))
+    gap = teacher - logp
+    gate = torch.sigmoid(5 * pull(gap))
+    assert learned.terms["sdar"] == pytest.approx(float((w * gate * gap).sum()), rel=1e-4)
+    assert learned.teacher["teacher/gate_mean"] == pytest.approx(float(gate.mean()), rel=1e-5)
+    assert learned.teacher["teacher/gap_mean"] == pytest.approx(float(gap.mean()), abs=1e-5)
+
+
 def test_skill_sd_by_hand():
     config = teaching_config("skill_sd", distill=DistillConfig(coef=0.5), **BARE)
     learned, _, logp, teacher, w, _ = one_step(config)
@@ -168,6 +185,16 @@ def test_every_method_trains(name, tmp_path):
             "all gates are equal",
         ),
         ({"method": "skill_sd", "distill": DistillConfig(coef=0.1, beta=2.0)}, "distill.beta"),
+        *(
+            ({"method": name, "distill": DistillConfig(coef=0.1, divergence="jsd", **words)}, "divergence")
+            for name, words in (
+                ("skill_sd", {}),
+                ("rlsd", {}),
+                ("sdar", {"beta": 0.0}),
+                ("sdar", {"gate": "entropy"}),
+                ("grpo", {}),
+            )
+        ),
         ({"method": "rlsd", "distill": DistillConfig(coef=1.5)}, "a share in"),
         ({"method": "rlsd", "distill": DistillConfig(coef=0.5), "policy_coef": 0.0}, "policy term"),
         ({"policy_coef": 0.0, "kl_coef": 0.0, "entropy_coef": 0.0}, "weight 0"),
@@ -183,6 +210,8 @@ def test_refused_settings(settings, said):
     ("make", "said"),
     [
         (lambda: DistillConfig(coef=-1.0), "distill.coef"),
+        (lambda: DistillConfig(divergence="tv"), "reverse_kl, forward_kl, jsd"),
+        (lambda: DistillConfig(gate="open"), "distill.gate"),
         (lambda: TeacherConfig(budget=0), "teacher.budget"),
         (lambda: TeacherConfig(options=("count",)), "NAME=VALUE"),
         (lambda: TeacherConfig(options=("count=1", "count=2")), "repeat a name"),
