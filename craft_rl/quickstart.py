@@ -21,16 +21,14 @@ from craft_envs.core import World
 from craft_envs.data import atomic_write, write_json
 from craft_envs.errors import ConfigError
 from craft_envs.panels import Panel
-from craft_rl.agent.parse import tags_of
-from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.assemble import save_dialogue
 from craft_rl.compare import compare
 from craft_rl.config import to_mapping
 from craft_rl.engine.hf import open_engine
 from craft_rl.engine.protocol import Engine
-from craft_rl.evaluate import AgentRunner, ModelRunner, Runner, evaluate
+from craft_rl.evaluate import AgentRunner
 from craft_rl.models.load import Policy, save_policy
-from craft_rl.models.small import build_small
+from craft_rl.phases import clone, evaluate_policy, evaluate_runner, play_demonstrations, reinforce
 from craft_rl.quickstart_outcome import (
     AFTER,
     BEFORE,
@@ -42,19 +40,11 @@ from craft_rl.quickstart_outcome import (
     weights_digest,
 )
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.report.console import ProgressBar
-from craft_rl.report.evaluation import save_report
-from craft_rl.report.jsonl import MetricsFile, read_metrics
+from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.page import Exhibit, Figure, PanelBlock, Summary, render_page
-from craft_rl.report.plots import SFT_PANELS, plot_curves
-from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs, play_agent
+from craft_rl.report.plots import plot_curves
 from craft_rl.rollout.record import save_trajectories
-from craft_rl.rollout.texts import texts_of
-from craft_rl.sft import SFTReport, sft
-from craft_rl.teacher import open_teacher
-from craft_rl.tokens.encode import ChatCodec
-from craft_rl.trainer import TaskOrder, Trainer
-from craft_rl.types import EvalReport, TaskResult, Trajectory
+from craft_rl.types import EvalReport, Trajectory
 from craft_rl.worlds import open_panels, open_world
 
 
@@ -106,8 +96,7 @@ class _Run:
     def __init__(self, config: QuickstartConfig, folder: Path, command: str, console: Console) -> None:
         self.config, self.folder, self.console = config, folder, console
         self.command = command or f"craft quickstart --recipe {config.recipe} --seed {config.seed}"
-        self.train = dataclasses.replace(config.train, seed=config.seed)
-        self.sft = dataclasses.replace(config.sft, seed=config.seed)
+        self.train = config.training
         self.seconds: list[tuple[str, float]] = []
         self.played: dict[tuple[str, str], list[Trajectory]] = {}
         self.updates = 0
@@ -121,9 +110,9 @@ class _Run:
             torch.set_num_threads(config.threads)
         write_json(folder / "config.json", _plain(config))
         with self._phase("demonstrations"):
-            policy, trajectories = self._demonstrate()
+            policy, trajectories = play_demonstrations(config, self.world, self.console)
         with self._phase("cloning"):
-            cloned = self._clone(policy, trajectories)
+            cloned = clone(config, policy, trajectories, folder / "cloned", self.console)
         engine = open_engine(policy.model, slots=self.train.num_envs, max_context=config.max_context)
         with self._phase("evaluation of the cloned policy"):
             before = self._evaluate_policy(policy, engine, BEFORE)
@@ -133,8 +122,7 @@ class _Run:
             after = self._evaluate_policy(policy, engine, AFTER)
         with self._phase("evaluation of the other agents"):
             ladders = [
-                tuple(self._evaluate(AgentRunner(name), panel) for name in config.ladder)
-                for panel in self.panels
+                tuple(self._evaluate_agent(name, panel) for name in config.ladder) for panel in self.panels
             ]
         result = QuickstartResult(
             recipe=config.recipe,
@@ -157,126 +145,45 @@ class _Run:
             file.write(render_page(self._summary(result)))
         return result
 
-    def _demonstrate(self) -> tuple[Policy, list[Trajectory]]:
-        config, tasks = self.config, self.world.tasks.task_ids(self.train.world.split)
-        limit = min(self.train.world.tasks or len(tasks), len(tasks))
-        count = min(config.demonstrations, limit)
-        chosen = TaskOrder(tasks, per_update=count, seed=config.seed, limit=limit).tasks(0)
-        sample = demonstration_specs(chosen[: config.tokenizer_tasks], seed=config.seed)
-        form = self.train.prompt.form
-        played = play_agent(sample, self.world, "scripted", form=form)
-        policy = build_small(
-            texts_of(played, self.world, task_ids=tasks),
-            size=config.model_size,
-            vocab_size=config.vocab_size,
-            tags=(*tags_of(form), *config.whole),
-            max_context=config.max_context,
-            seed=config.seed,
-        )
-        specs = demonstration_specs(
-            chosen,
-            per_task=-(-config.demonstrations // count),
-            seed=config.seed,
-            max_steps=self.config.step_limit,
-        )
-        # All tasks once, then all of them again: a number that is no multiple still reaches every task.
-        specs = sorted(specs, key=lambda spec: spec.sibling)[: config.demonstrations]
-        with ProgressBar("demonstrations", len(specs), shown=(), console=self.console) as bar:
-            trajectories = demonstrate(
-                specs,
-                self.world,
-                config.dialogue.io(policy),
-                noise=config.noise,
-                no_slips=config.no_slips,
-                max_context=config.max_context,
-                on_done=lambda _: bar.advance({}),
-            )
-        return policy, trajectories
-
-    def _clone(self, policy: Policy, trajectories: list[Trajectory]) -> SFTReport:
-        metrics = MetricsFile(self.folder / "cloned" / "metrics.jsonl", offset=0)
-        with ProgressBar("cloning", None, shown=("loss", "accuracy", "epoch"), console=self.console) as bar:
-
-            def on_row(row: Mapping[str, Any]) -> None:
-                metrics.write(row)
-                bar.advance(row)
-
-            report = sft(policy, trajectories, self.sft, on_row=on_row)
-        metrics.close()
-        save_dialogue(save_policy(policy, self.folder / "cloned" / "model"), self.config.dialogue)
-        plot_curves(report.history, self.folder / "cloned" / "curves.png", x="step", panels=SFT_PANELS)
-        return report
-
     def _reinforce(self, policy: Policy, engine: Engine) -> None:
-        io = PolicyIO(
-            codec=self.config.dialogue.io(policy).codec,
-            prompt=self.train.prompt,
-            sampling=self.train.sampling,
-        )
         minutes, started = self.config.train_minutes, time.perf_counter()
-        shown = ("success", "invalid", "steps", "seconds")
-        with ProgressBar("training", self.train.updates, shown=shown, console=self.console) as bar:
 
-            def on_update(row: Mapping[str, Any], groups: Any) -> None:
-                self.updates = int(row["update"])
-                bar.advance(row)
-                if minutes is not None and time.perf_counter() - started > 60 * minutes:
-                    raise _TimeIsUp
+        def on_update(row: Mapping[str, Any]) -> None:
+            self.updates = int(row["update"])
+            if minutes is not None and time.perf_counter() - started > 60 * minutes:
+                raise _TimeIsUp
 
-            trainer = Trainer(
+        place = self.folder / "training"
+        with contextlib.suppress(_TimeIsUp):
+            reinforce(
+                self.config,
                 self.train,
                 policy,
-                self.world,
                 engine,
-                io,
-                self.folder / "training",
+                self.world,
+                place,
+                self.console,
                 on_update=on_update,
-                teacher=open_teacher(self.train, policy, ChatCodec(policy.tokenizer), self.world.tasks),
             )
-            with contextlib.suppress(_TimeIsUp):
-                trainer.run()
         save_dialogue(save_policy(policy, self.folder / "model"), self.config.dialogue)
-        plot_curves(read_metrics(self.folder / "training" / "metrics.jsonl"), self.folder / "curves.png")
+        plot_curves(read_metrics(place / "metrics.jsonl"), self.folder / "curves.png")
 
     def _evaluate_policy(self, policy: Policy, engine: Engine, name: str) -> list[EvalReport]:
         """One report a panel; the episodes are kept for the page as well as for reading."""
         reports = []
         for panel in self.panels:
-            played = self.played[name, panel.name] = []
-            runner = ModelRunner(
-                engine,
-                self.config.dialogue.io(policy, temperature=self.config.eval_temperature),
-                agent=name,
-                on_trajectory=played.append,
+            report, played = evaluate_policy(
+                self.config, policy, engine, self.world, panel, self.folder, self.console, agent=name
             )
-            reports.append(self._evaluate(runner, panel))
+            reports.append(report)
+            self.played[name, panel.name] = played
             place = report_place(panel.name, name).with_suffix(".trajectories.jsonl")
             save_trajectories(self.folder / place, played)
         return reports
 
-    def _evaluate(self, runner: Runner, panel: Panel) -> EvalReport:
-        config = self.config
-        total = len(panel) * len(config.eval_seeds)
-        scores: list[float] = []
-        with ProgressBar(
-            f"{runner.agent} on {panel.name}", total, shown=("score",), console=self.console
-        ) as bar:
-
-            def on_row(row: TaskResult) -> None:
-                scores.append(row.score)
-                bar.advance({"score": sum(scores) / len(scores)})
-
-            report = evaluate(
-                runner,
-                self.world,
-                panel,
-                seeds=config.eval_seeds,
-                num_envs=self.train.num_envs,
-                max_steps=self.config.step_limit,
-                on_row=on_row,
-            )
-        save_report(report, self.folder / report_place(panel.name, runner.agent))
-        return report
+    def _evaluate_agent(self, name: str, panel: Panel) -> EvalReport:
+        runner = AgentRunner(name)
+        return evaluate_runner(self.config, runner, self.world, panel, self.folder, self.console)
 
     def _facts(self, policy: Policy) -> dict[str, Any]:
         weights = sum(p.numel() for p in policy.model.parameters())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from craft_envs.errors import ConfigError
@@ -84,6 +84,16 @@ class QuickstartConfig:
             raise ConfigError(
                 f"train_minutes is {self.train_minutes}", remedy="give minutes above 0, or none"
             )
+
+    @property
+    def training(self) -> TrainConfig:
+        """``train`` with the seed of everything."""
+        return replace(self.train, seed=self.seed)
+
+    @property
+    def cloning(self) -> SFTConfig:
+        """``sft`` with the seed of everything."""
+        return replace(self.sft, seed=self.seed)
 
     @property
     def step_limit(self) -> int | None:

@@ -16,8 +16,7 @@ from rich.console import Console
 
 from craft_envs.errors import ConfigError, DataMismatch
 from craft_envs.panels import Panel
-from craft_rl import quickstart as rooms
-from craft_rl import worlds
+from craft_rl import phases, worlds
 from craft_rl.commands.quickstart import print_result
 from craft_rl.compare import compare
 from craft_rl.config import SFTConfig
@@ -176,7 +175,7 @@ def test_every_task_is_demonstrated_before_any_is_repeated(
         seen.extend(specs)
         return demonstrate(specs, *args, **kwargs)
 
-    monkeypatch.setattr(rooms, "demonstrate", noticed)
+    monkeypatch.setattr(phases, "demonstrate", noticed)
     world = dataclasses.replace(quickstart_recipe("small").train.world, tasks=30, max_steps=4)
     train = dataclasses.replace(tiny(tmp_path).train, world=world)
     run(dataclasses.replace(tiny(tmp_path / "q", ladder=()), train=train))
@@ -213,7 +212,7 @@ def test_a_failure_leaves_no_half_folder(tmp_path: Path, small_panel: None, monk
     def breaks(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rooms, "save_policy", breaks)
+    monkeypatch.setattr(phases, "save_policy", breaks)
     with pytest.raises(OSError, match="No space"):
         run(tiny(out, overwrite=True))
     assert (out / "precious").exists() and not (out / "index.html").exists()
