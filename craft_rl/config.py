@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from craft_envs.errors import ConfigError, did_you_mean
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.agent.prompt import PromptSettings
+from craft_rl.correction import IbpoConfig, check_correction
 from craft_rl.distillation import DistillConfig, TeacherConfig, check_distillation, teacher_weight
 from craft_rl.loss.kl import KLKind
 from craft_rl.methods import method as method_row
@@ -178,6 +179,8 @@ class TrainConfig:
     """Bank of the teacher: name of a bundled one, file or folder. The student never sees it."""
     teacher: TeacherConfig = field(default=TeacherConfig(), metadata=LATER)
     """Which skills the teacher reads, where they stand."""
+    ibpo: IbpoConfig = field(default=IbpoConfig(), metadata=LATER)
+    """Corrections of failed siblings; only method ibpo has them."""
     passes: int = 1
     """Passes over the data of one update."""
     minibatches: int = 1
@@ -276,6 +279,16 @@ class TrainConfig:
             skills=self.skills,
             teacher=self.teacher,
             policy_coef=self.policy_coef,
+        )
+        check_correction(
+            method=row.name,
+            corrects=row.corrects,
+            usual=row.defaults.get("ibpo", IbpoConfig()),
+            ibpo=self.ibpo,
+            group_size=self.group_size,
+            policy_coef=self.policy_coef,
+            reward_scale=self.reward_scale,
+            invalid_penalty=self.invalid_penalty,
         )
         distilled = self.distill.coef if row.teacher in row.terms else 0.0
         if not (self.policy_coef or self.kl_coef or self.entropy_coef or distilled):

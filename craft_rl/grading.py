@@ -36,7 +36,9 @@ class Graded:
     """Broken episodes that were left out."""
 
 
-def grade(groups: Sequence[Group], config: TrainConfig) -> Graded:
+def grade(
+    groups: Sequence[Group], config: TrainConfig, returns_of: Mapping[str, float] | None = None
+) -> Graded:
     """Advantages of all trainable trajectories, statistics taken inside each group.
 
     Broken episodes count nowhere: neither in mean nor std nor loss. A group with fewer than two whole
@@ -45,6 +47,7 @@ def grade(groups: Sequence[Group], config: TrainConfig) -> Graded:
     Args:
         groups: siblings of each task.
         config: ``normalisation``, ``reward_scale``, ``invalid_penalty``, ``method``, ``divide_by_std``.
+        returns_of: trajectory id -> return that stands for the world's own, where a method shapes it.
     """
     kept: list[Trajectory] = []
     group_of: list[int] = []
@@ -65,7 +68,8 @@ def grade(groups: Sequence[Group], config: TrainConfig) -> Graded:
         )
     siblings = np.bincount(group_of, minlength=len(groups))
     lengths = [len(t.steps) for t in kept]
-    returns = torch.tensor([t.return_ for t in kept], dtype=torch.float64)
+    shaped = returns_of or {}
+    returns = torch.tensor([shaped.get(trajectory_id(t), t.return_) for t in kept], dtype=torch.float64)
     group_index = torch.tensor(group_of, dtype=torch.int64)
     invalid = [np.array([not s.action_valid for s in t.steps]) for t in kept]
     if config.normalisation == "per_step":

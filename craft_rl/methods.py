@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from craft_envs.errors import ConfigError, did_you_mean
+from craft_rl.correction import IbpoConfig
 from craft_rl.distillation import DistillConfig, TeacherUse
 
 Estimator = Literal["grpo", "rloo", "gigpo"]
@@ -34,6 +35,8 @@ class Method:
     """Loss terms that a setting may switch on."""
     teacher: TeacherUse = "none"
     """Where log-probs of the skill-conditioned teacher enter."""
+    corrects: bool = False
+    """Whether failed siblings are corrected, see ``correction.py``."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``TrainConfig`` with the values of the paper."""
     paper: str
@@ -129,6 +132,16 @@ METHODS: Mapping[str, Method] = {
             teacher="rlsd",
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=0.5)},
             paper="arXiv 2604.03128, Self-Distilled RLVR, as the published SDAR code implements it",
+        ),
+        Method(
+            name="ibpo",
+            summary="GRPO whose failures the policy corrects itself: shaped rewards, edited tokens.",
+            estimator="grpo",
+            divides_by_std=True,
+            terms=("policy", "kl", "entropy"),
+            corrects=True,
+            defaults=_PUBLISHED | {"ibpo": IbpoConfig(weight=0.6, mask=True)},
+            paper="arXiv 2605.16302, Implicit Behavior Policy Optimization (abstract; the rest is ours)",
         ),
     )
 }

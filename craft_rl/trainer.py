@@ -21,6 +21,7 @@ from craft_rl import checkpoint as checkpoints
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.checkpoint import Checkpoint
 from craft_rl.config import TrainConfig, differences, fingerprint, to_mapping
+from craft_rl.corrector import Corrections, Corrector
 from craft_rl.engine.protocol import Engine
 from craft_rl.grading import Graded, grade
 from craft_rl.models.load import Policy, load_policy, save_policy
@@ -162,6 +163,9 @@ class Trainer:
         if teacher is not None:
             self.identity["skills"] = teacher.bank_hash
         self.teacher = teacher
+        self.corrector = Corrector(config, world, engine, policy_io) if config.ibpo.on else None
+        if self.corrector is not None:
+            self.identity["correction"] = self.corrector.version
         self.update = 0
         """Updates done."""
         self._evaluator, self._on_update, self._on_save = evaluator, on_update, on_save
@@ -234,13 +238,15 @@ class Trainer:
             specs, self.world, self.engine, self.io, num_envs=config.num_envs, profile=profile
         )
         groups = grouped(trajectories)
-        graded = grade(groups, config)
+        corrections = self.corrector.correct(groups) if self.corrector is not None else None
+        graded = grade(groups, config, corrections.returns if corrections is not None else None)
         learn_started = time.perf_counter()
-        learned = self._learn(graded)
+        learned = self._learn(graded, corrections)
         learn_seconds = time.perf_counter() - learn_started
         self.update += 1
         self.engine.set_policy_version(self.update)
         row = self._metrics(groups, graded, learned, trajectories)
+        row |= corrections.metrics if corrections is not None else {}
         self._recent = [*self._recent, row["success"]][-BEST_WINDOW:]
         row |= {
             "seconds": time.perf_counter() - started,
@@ -257,13 +263,15 @@ class Trainer:
             row |= {f"eval/{name}": value for name, value in self._evaluator(self.update).items()}
         return row, groups
 
-    def _learn(self, graded: Graded) -> Learned:
+    def _learn(self, graded: Graded, corrections: Corrections | None = None) -> Learned:
         kept = graded.trajectories
         if self.config.zero_variance == "drop":
             kept = tuple(t for t in kept if t.group_id not in graded.level_groups)
         if not kept:
             return Learned()
         batch = pack(kept, graded.advantages)
+        if corrections is not None:
+            batch = corrections.credit(batch)
         if self.teacher is None or self.config.teacher_weight(self.update) <= 0:
             return self.learner.learn(batch, update=self.update)
         rows = [row for row, wanted in enumerate(needed_sequences(batch, self.config)) if wanted]
@@ -321,6 +329,7 @@ class Trainer:
             "metrics_bytes": offset,
             "recent_success": self._recent,
             **({"teacher": self.teacher.state()} if self.teacher is not None else {}),
+            **({"corrector": self.corrector.state()} if self.corrector is not None else {}),
         }
 
         def write(folder: Path) -> None:
@@ -367,6 +376,8 @@ class Trainer:
         self._recent = list(last.state["recent_success"])
         if self.teacher is not None:
             self.teacher.restore(last.state["teacher"])
+        if self.corrector is not None:
+            self.corrector.restore(last.state["corrector"])
         return int(last.state["metrics_bytes"])
 
 

@@ -7,6 +7,7 @@ map of several corrections to one number, the choice among them, the clamp are o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -97,6 +98,47 @@ def align(attempt: Sequence[Hashable], correction: Sequence[Hashable]) -> Alignm
             j -= 1
             tail.append(Edit("ins", i - 1, j))
     return Alignment(len(attempt), tuple(reversed(tail)))
+
+
+class Turn(NamedTuple):
+    """One step as an alignment sees it."""
+
+    action: str
+    tokens: Sequence[int]
+    """Ids of the response."""
+
+
+def align_steps(attempt: Sequence[Turn], correction: Sequence[Turn]) -> Alignment:
+    """Align steps by their actions first, then the tokens of each substituted step.
+
+    All tokens of a step with a kept action are kept, however the correction worded it; all tokens of a
+    dropped step are deleted, all of a new one inserted. With one step on either side and different actions
+    this is ``align`` of their tokens.
+
+    Args:
+        attempt: steps of the failed trajectory.
+        correction: steps of the trajectory it is turned into.
+
+    Returns:
+        An alignment of the responses' tokens, one after another; its distance counts tokens.
+    """
+    before = [*itertools.accumulate((len(turn.tokens) for turn in attempt), initial=0)]
+    after = [*itertools.accumulate((len(turn.tokens) for turn in correction), initial=0)]
+    edits: list[Edit] = []
+    for operation, i, j in align([t.action for t in attempt], [t.action for t in correction]).edits:
+        if operation == "ins":
+            edits += [Edit("ins", before[i + 1] - 1, k) for k in range(after[j], after[j + 1])]
+            continue
+        own = range(before[i], before[i + 1])
+        if operation == "keep":
+            # the other side's ids may differ, so there is no counterpart to name beyond the common length
+            edits += [Edit("keep", k, min(after[j] + k - own.start, after[j + 1] - 1)) for k in own]
+        elif operation == "del":
+            edits += [Edit("del", k, -1) for k in own]
+        else:
+            inner = align(list(attempt[i].tokens), list(correction[j].tokens)).edits
+            edits += [Edit(op, own.start + at, -1 if of < 0 else after[j] + of) for op, at, of in inner]
+    return Alignment(before[-1], tuple(edits))
 
 
 class Correction(NamedTuple):

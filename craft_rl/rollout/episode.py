@@ -35,6 +35,8 @@ class EpisodeSpec:
     """Index inside the group; with ``group_id`` the identity of the episode."""
     max_steps: int | None = None
     """Step limit; ``None`` means the world's own."""
+    sampling_seed: int | None = None
+    """Decides the sampler's draws in place of ``seed``: another course of the same world."""
 
     @property
     def session_id(self) -> str:
@@ -169,6 +171,11 @@ class Episode:
         return self._waiting.observation
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """What has been played so far."""
+        return tuple(self._steps)
+
+    @property
     def elapsed(self) -> int:
         """Steps taken."""
         return len(self._steps)
@@ -282,7 +289,7 @@ class Episode:
             return
         profile.prompt_tokens += len(prompt)
         self._waiting = _Recorded(observation, anchor, prompt, now)
-        step = len(self._steps)
+        step, own = len(self._steps), self.spec.sampling_seed
         self.request = Request(
             request_id=f"{self.spec.session_id}#{step}",
             session_id=self.spec.session_id,
@@ -291,7 +298,7 @@ class Episode:
             temperature=io.sampling.temperature,
             top_p=io.sampling.top_p,
             top_k=io.sampling.top_k,
-            seed=step_seed(self.spec.seed, step),
+            seed=step_seed(self.spec.seed if own is None else own, step),
             stop_ids=io.codec.stop_ids,
         )
 

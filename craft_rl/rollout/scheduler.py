@@ -82,7 +82,7 @@ def collect(
                 active = _without_ended(active, results, engine, on_done)
             if not active:
                 break
-            _advance([episode for _, episode in active], world, engine, profile)
+            advance([episode for _, episode in active], world, engine, profile)
             active = _without_ended(active, results, engine, on_done)
     finally:
         for _, episode in active:
@@ -123,14 +123,16 @@ def grouped(trajectories: Sequence[Trajectory]) -> list[Group]:
     ]
 
 
-def _advance(episodes: list[Episode], world: World, engine: Engine, profile: RolloutProfile) -> None:
+def advance(episodes: list[Episode], world: World, engine: Engine, profile: RolloutProfile) -> None:
     """One round: every active episode gets its answer, or its failure."""
     together = hasattr(world, "act_many")
     acting: list[tuple[Episode, str]] = []
     requests = [episode.request for episode in episodes]
     assert all(request is not None for request in requests)
     version = engine.policy_version
-    for episode, answer in zip(episodes, _generate([r for r in requests if r], engine, profile), strict=True):
+    for episode, answer in zip(
+        episodes, generate_each([r for r in requests if r], engine, profile), strict=True
+    ):
         if isinstance(answer, EngineFailure):
             episode.fail(answer)
         elif together:
@@ -148,7 +150,7 @@ def _advance(episodes: list[Episode], world: World, engine: Engine, profile: Rol
         episode.settle(outcome)
 
 
-def _generate(
+def generate_each(
     requests: list[Request], engine: Engine, profile: RolloutProfile
 ) -> list[Completion | EngineFailure]:
     """Completions in order; when the engine refuses the batch, each request is tried by itself.
@@ -164,7 +166,7 @@ def _generate(
             return [failure]
     finally:
         profile.seconds_engine += time.perf_counter() - started
-    return [_generate([request], engine, profile)[0] for request in requests]
+    return [generate_each([request], engine, profile)[0] for request in requests]
 
 
 def _without_ended(

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from craft_envs.errors import ConfigError
+from craft_rl.correction import IbpoConfig
 from craft_rl.distillation import DistillConfig
 from craft_rl.grading import grade
 from craft_rl.methods import METHODS
+from craft_rl.report.metrics import is_wall_clock
 from craft_rl.types import Group
 from craft_rl.update import Learned, loss_weights
 from tests.rl.tiny_teacher import (
@@ -55,6 +57,33 @@ def test_gigpo_without_step_weight_is_grpo(tmp_path):
         weights[name] = trainer.policy.model.state_dict()
     for key, value in weights["grpo"].items():
         assert torch.equal(value, weights["gigpo"][key]), key
+
+
+@pytest.mark.parametrize("autocast", ["none", "bf16"])
+def test_corrections_switched_off_are_absent(tmp_path, autocast):
+    """No generation, no draw, no metric, the baseline's loss with its gradients; switched on they differ."""
+    runs = {}
+    for name, settings in (
+        ("grpo", {}),
+        ("ibpo", {"method": "ibpo"}),
+        ("on", {"method": "ibpo", "ibpo": IbpoConfig(weight=0.6, mask=True, operator="resume")}),
+    ):
+        config = tiny_config(updates=2, autocast=autocast, kl_coef=0.05, entropy_coef=0.01, **settings)
+        trainer = tiny_trainer(config, tmp_path / name)
+        rows = [trainer.one_update()[0] for _ in range(2)]
+        runs[name] = trainer, rows, trainer.engine.counters.tokens_sampled
+    (base, base_rows, sampled), (off, off_rows, off_sampled), (on, _, on_sampled) = runs.values()
+    assert sampled == off_sampled < on_sampled and base.identity == off.identity
+    assert off.corrector is None and same_weights(base.policy.model, off.policy.model)
+    assert not same_weights(base.policy.model, on.policy.model)
+    for row, other in zip(base_rows, off_rows, strict=True):
+        assert row.keys() == other.keys()
+        assert all(other[k] == v for k, v in row.items() if not is_wall_clock(k))
+    batch, _ = played(base.config)
+    learned, wanted = graded_gradients(base.config, batch)
+    other, found = graded_gradients(off.config, batch)
+    assert learned.terms == other.terms and any(value.any() for value in wanted.values())
+    assert all(torch.equal(value, found[key]) for key, value in wanted.items())
 
 
 def graded_gradients(config, batch, update=0):
