@@ -46,6 +46,7 @@ TABLE: tuple[EnvEntry, ...] = (
         agents=(
             ("oracle", "craft_envs.alfworld.oracle:OracleAgent"),
             ("scripted", "craft_envs.alfworld.scripted:ScriptedAgent"),
+            ("novice", "craft_envs.alfworld.novice:NoviceAgent"),
         ),
     ),
     EnvEntry(

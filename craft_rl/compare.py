@@ -74,14 +74,27 @@ class Comparison:
         )
 
 
-def compare(a: EvalReport, b: EvalReport) -> Comparison:
+def compare(a: EvalReport, b: EvalReport, *, across_skills: bool = False) -> Comparison:
     """Pair two reports on the same panel by task and seed.
 
     A task's difference is the mean over the seeds that both sides scored; the bootstrap resamples tasks.
 
+    Args:
+        a: of the baseline.
+        b: of the other agent.
+        across_skills: allow prompts with skills on one side alone: what is compared then is text, not
+            policies.
+
     Raises:
-        ConfigError: the reports are of different panels or data, or share no scored episode.
+        ConfigError: the reports are of different panels or data, or share no scored episode; one is with
+            skills in the prompts, the other without or with others.
     """
+    if dict(a.skills) != dict(b.skills) and not across_skills:
+        raise ConfigError(
+            "one policy read skills in its prompts, the other did not read the same",
+            where=f"{a.agent}: {_in_words(a.skills)}; {b.agent}: {_in_words(b.skills)}",
+            remedy="evaluate both without skills; craft skills lead measures what skills change",
+        )
     for name, left, right in (
         ("environment", a.env_id, b.env_id),
         ("panel hash", a.panel_hash, b.panel_hash),
@@ -130,6 +143,10 @@ def compare(a: EvalReport, b: EvalReport) -> Comparison:
         per_type={name: (float(np.mean(types[name])), len(types[name])) for name in sorted(types)},
         differing=_differing(a, b),
     )
+
+
+def _in_words(skills: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in skills.items()) or "no skills"
 
 
 def _differing(a: EvalReport, b: EvalReport) -> dict[str, tuple[Any, Any]]:

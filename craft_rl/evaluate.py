@@ -1,6 +1,7 @@
 """evaluate: any agent on a complete panel, with intervals, failures counted, nothing run twice.
 
-Neither this file nor anything that it imports can reach privileged text: an evaluation is without skills.
+Neither this file nor anything that it imports can reach privileged text: an evaluation is without skills. Who
+hands in prompts with skills (``PolicyIO.preface``) gets a report that says so.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ class Runner(Protocol):
         ...
 
     @property
+    def skills(self) -> Mapping[str, str]:
+        """What skill text stands in its prompts; empty when there is none."""
+        ...
+
+    @property
     def identity(self) -> str:
         """Tells two agents of the same name apart, such as a digest of weights; may be empty."""
         ...
@@ -73,6 +79,7 @@ class AgentRunner:
 
     prompt_version = ""
     identity = ""
+    skills: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, agent: str, factory: AgentFactory | None = None) -> None:
         """``factory`` builds an agent that craft does not know by name."""
@@ -127,6 +134,7 @@ class ModelRunner:
         self.agent = agent
         self.identity = identity
         self.prompt_version = policy_io.prompt.version
+        self.skills: Mapping[str, str] = {} if policy_io.preface is None else policy_io.preface.facts
         self.decoding: Mapping[str, Any] = {
             **policy_io.sampling.as_dict(),
             "max_context": engine.max_context,
@@ -210,6 +218,7 @@ def evaluate(
             "decoding": decoding,
             "version": __version__,
             **({"world": dict(world_options)} if world_options else {}),
+            **({"skills": dict(runner.skills)} if runner.skills else {}),
         },
     )
     with rows:
@@ -234,6 +243,7 @@ def evaluate(
         prompt_version=runner.prompt_version,
         decoding={**decoding, "seeds": list(seeds)},
         world_options=world_options,
+        skills=runner.skills,
     )
 
 
@@ -246,6 +256,7 @@ def make_report(
     prompt_version: str,
     decoding: Mapping[str, Any],
     world_options: Mapping[str, str] = MappingProxyType({}),
+    skills: Mapping[str, str] = MappingProxyType({}),
 ) -> EvalReport:
     """Mean, interval and per-type means of these results."""
     scored = [row for row in results if row.status.is_scored]
@@ -271,6 +282,7 @@ def make_report(
         per_type={name: (float(np.mean(per_type[name])), len(per_type[name])) for name in sorted(per_type)},
         results=tuple(results),
         world_options=dict(world_options),
+        skills=dict(skills),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from craft_rl.report.plots import SFT_PANELS, plot_curves
 from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs, play_agent
 from craft_rl.rollout.texts import texts_of
 from craft_rl.sft import SFTReport, sft
+from craft_rl.skill_mix import save_reading
+from craft_rl.skilled import bank_texts, demonstrate_mix
 from craft_rl.teacher import open_teacher
 from craft_rl.tokens.encode import ChatCodec
 from craft_rl.trainer import TaskOrder, Trainer
@@ -53,8 +56,11 @@ def play_demonstrations(
     sample = demonstration_specs(chosen[: config.tokenizer_tasks], seed=config.seed)
     form = train.prompt.form
     played = play_agent(sample, world, "scripted", form=form)
+    texts = texts_of(played, world, task_ids=tasks)
+    if (mix := config.skill_mix).bank is not None:
+        texts = chain(texts, bank_texts(mix.bank, world.tasks.env_id, mix.reading.placement))
     policy = build_small(
-        texts_of(played, world, task_ids=tasks),
+        texts,
         size=config.model_size,
         vocab_size=config.vocab_size,
         tags=(*tags_of(form), *config.whole),
@@ -70,16 +76,16 @@ def play_demonstrations(
     # All tasks once, then all of them again: a number that is no multiple still reaches every task.
     specs = sorted(specs, key=lambda spec: spec.sibling)[: config.demonstrations]
     with ProgressBar("demonstrations", len(specs), shown=(), console=console) as bar:
-        trajectories = demonstrate(
-            specs,
-            world,
-            config.dialogue.io(policy),
-            noise=config.noise,
-            no_slips=config.no_slips,
-            max_context=config.max_context,
-            on_done=lambda _: bar.advance({}),
-        )
-    return policy, trajectories
+        how: dict[str, Any] = {
+            "noise": config.noise,
+            "no_slips": config.no_slips,
+            "max_context": config.max_context,
+            "on_done": lambda _: bar.advance({}),
+        }
+        io = config.dialogue.io(policy)
+        if mix.bank is None:
+            return policy, demonstrate(specs, world, io, **how)
+        return policy, demonstrate_mix(specs, world, io, policy, mix, **how)
 
 
 def clone(
@@ -104,6 +110,7 @@ def clone(
         report = sft(policy, trajectories, config.cloning, on_row=on_row)
     metrics.close()
     save_dialogue(save_policy(policy, folder / "model"), config.dialogue)
+    save_reading(folder / "model", config.skill_mix)
     plot_curves(report.history, folder / "curves.png", x="step", panels=SFT_PANELS)
     return report
 

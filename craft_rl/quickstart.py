@@ -44,6 +44,7 @@ from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.page import Exhibit, Figure, PanelBlock, Summary, render_page
 from craft_rl.report.plots import plot_curves
 from craft_rl.rollout.record import save_trajectories
+from craft_rl.skill_mix import save_reading
 from craft_rl.types import EvalReport, Trajectory
 from craft_rl.worlds import open_panels, open_world
 
@@ -166,6 +167,7 @@ class _Run:
                 on_update=on_update,
             )
         save_dialogue(save_policy(policy, self.folder / "model"), self.config.dialogue)
+        save_reading(self.folder / "model", self.config.skill_mix)
         plot_curves(read_metrics(place / "metrics.jsonl"), self.folder / "curves.png")
 
     def _evaluate_policy(self, policy: Policy, engine: Engine, name: str) -> list[EvalReport]:

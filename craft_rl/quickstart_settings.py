@@ -8,6 +8,7 @@ from pathlib import Path
 from craft_envs.errors import ConfigError
 from craft_rl.assemble import DialogueSettings
 from craft_rl.config import SFTConfig, TrainConfig
+from craft_rl.skill_mix import SkillMix
 from craft_rl.worlds import LATER
 
 
@@ -45,6 +46,8 @@ class QuickstartConfig:
     """Share of slips in them, shown but not imitated."""
     no_slips: tuple[str, ...] = ("help", "look", "inventory")
     """Actions that slips never are: long replies that teach nothing."""
+    skill_mix: SkillMix = field(default=SkillMix(), metadata=LATER)
+    """Skills in the prompts of some demonstrations; evaluations have none."""
     threads: int | None = None
     """Threads of the matrix library; its own choice when absent."""
     sft: SFTConfig

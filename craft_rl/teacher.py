@@ -130,7 +130,12 @@ class Teacher:
             elif task not in chosen:
                 chosen[task] = self._retrieve(task)
             skills = chosen[task]
-            told, less = self._render(skills, trajectory)
+            if skills and trajectory.steps:
+                longest = max(len(s.prompt_ids) + len(s.completion_ids) for s in trajectory.steps)
+                first = trajectory.steps[0].prompt_ids
+                told, less = self._render(skills, first, longest, trajectory_id(trajectory))
+            else:
+                told, less = Rendered(text="", skill_ids=(), left_out=()), False
             contexts[trajectory_id(trajectory)] = PrivilegedContext(
                 text=told.text, skill_ids=told.skill_ids, bank_hash=self.bank_hash
             )
@@ -185,7 +190,13 @@ class Teacher:
                 out[span] = own[span]
         told = sorted(set(chosen) - set(blank))
         if told:
-            pieces = [self._piece(batch, row, contexts[batch.trajectory_ids[row]]) for row in told]
+            pieces = [
+                self._piece(
+                    batch.token_ids[int(batch.sequence_starts[row]) : int(batch.sequence_starts[row + 1])],
+                    contexts[batch.trajectory_ids[row]],
+                )
+                for row in told
+            ]
             for row, (_, ids) in zip(told, pieces, strict=True):
                 if int(lengths[row]) + len(ids) > self._limit:
                     raise self._too_long(batch.trajectory_ids[row], int(lengths[row]), len(ids))
@@ -220,6 +231,27 @@ class Teacher:
         metrics["seconds_teacher"] = time.perf_counter() - started
         return replace(batch, teacher_logprobs=logprobs), metrics
 
+    def told(self, task_id: str, prompt_ids: IntArray) -> IntArray:
+        """The prompt that this teacher would read at the first step of a task: [P'].
+
+        For runs that declare skills in their prompts, see ``skilled.py``; the ids are those that ``score``
+        puts in front of the same dialogue, unless a long episode shortens its text there.
+
+        Args:
+            task_id: the task.
+            prompt_ids: [P] without skills.
+
+        Raises:
+            ConfigError: see ``brief``.
+        """
+        skills = () if self.settings.control == "empty" else self._retrieve(task_id)
+        if not skills:
+            return prompt_ids
+        told, _ = self._render(skills, prompt_ids, len(prompt_ids), task_id)
+        context = PrivilegedContext(text=told.text, skill_ids=told.skill_ids, bank_hash=self.bank_hash)
+        place, ids = self._piece(prompt_ids, context)
+        return np.concatenate([prompt_ids[:place], ids, prompt_ids[place:]]).astype(np.int32)
+
     # ------------------------------------------------------------------ statistics of retrieval
 
     def observe(self, trajectories: Sequence[Trajectory], briefing: Briefing) -> None:
@@ -249,11 +281,18 @@ class Teacher:
         except SkillError as error:
             raise ConfigError(error.what, where=error.where or task_id, remedy=error.remedy) from error
 
-    def _render(self, skills: tuple[Skill, ...], trajectory: Trajectory) -> tuple[Rendered, bool]:
-        """The text, then whether it tells less than the strategy chose."""
-        if not skills or not trajectory.steps:
-            return Rendered(text="", skill_ids=(), left_out=()), False
-        _, before, after = self._inserter.frame(trajectory.steps[0].prompt_ids)
+    def _render(
+        self, skills: tuple[Skill, ...], first: IntArray, longest: int, name: str
+    ) -> tuple[Rendered, bool]:
+        """The text, then whether it tells less than the strategy chose.
+
+        Args:
+            skills: at least one.
+            first: [P] first prompt of the dialogue, without skills.
+            longest: tokens of its longest prompt with its response.
+            name: of the dialogue, for messages.
+        """
+        _, before, after = self._inserter.frame(first)
         frame = len(before) + len(after)
 
         def count(text: str) -> int:
@@ -268,23 +307,20 @@ class Teacher:
                 raise ConfigError(error.what, where="teacher.budget", remedy=error.remedy) from error
             self._full[key] = told, count(told.text)
         told, needed = self._full[key]
-        longest = max(len(step.prompt_ids) + len(step.completion_ids) for step in trajectory.steps)
         room = self._limit - longest
         if needed <= room:
             return told, bool(told.left_out)
         if self.settings.too_long == "error":
-            raise self._too_long(trajectory_id(trajectory), longest, needed)
+            raise self._too_long(name, longest, needed)
         room = room if budget is None else min(room, budget)
         try:
             return render(skills, budget=room, count=count, form="short", heading=heading), True
         except SkillError:
             return Rendered(text="", skill_ids=(), left_out=tuple(s.skill_id for s in skills)), True
 
-    def _piece(self, batch: TokenBatch, row: int, context: PrivilegedContext) -> tuple[int, IntArray]:
+    def _piece(self, dialogue: IntArray, context: PrivilegedContext) -> tuple[int, IntArray]:
         """Where text goes in a sequence, the ids that go there."""
-        place, before, after = self._inserter.frame(
-            batch.token_ids[int(batch.sequence_starts[row]) : int(batch.sequence_starts[row + 1])]
-        )
+        place, before, after = self._inserter.frame(dialogue)
         ids = self._encoded(context.text)
         if self.settings.control == "irrelevant":
             other = self._codec.encode(_IRRELEVANT)
@@ -313,7 +349,7 @@ def open_teacher(config: TrainConfig, policy: Policy, codec: ChatCodec, tasks: T
         tasks: of the training world.
 
     Raises:
-        ConfigError: no skills are named, no such bank or strategy, a malformed, foreign or empty bank.
+        ConfigError: no skills are named; as ``make_teacher``.
     """
     if not config.has_teacher:
         return None
@@ -322,14 +358,29 @@ def open_teacher(config: TrainConfig, policy: Policy, codec: ChatCodec, tasks: T
             f"method {config.method} has a teacher, but no skills are given",
             remedy="name a bank with --skills; craft skills list shows those that ship with craft",
         )
-    settings = config.teacher
+    return make_teacher(config.skills, config.teacher, policy, codec, tasks)
+
+
+def make_teacher(
+    bank: str, settings: TeacherConfig, policy: Policy, codec: ChatCodec, tasks: TaskSource
+) -> Teacher:
+    """A teacher over a bank.
+
+    Args:
+        bank: name of a bundled one, file or folder.
+        settings: strategy, placement, budget, control.
+        policy: its positions are the room for skills with episode.
+        codec: the policy's.
+        tasks: of the world.
+
+    Raises:
+        ConfigError: no such bank or strategy, a malformed, foreign or empty bank.
+    """
     try:
-        store = SkillStore.open(
-            config.skills, strategy=settings.strategy, env_id=tasks.env_id, **settings.words
-        )
+        store = SkillStore.open(bank, strategy=settings.strategy, env_id=tasks.env_id, **settings.words)
     except SkillError as error:
         raise ConfigError(
-            error.what, where=error.where or config.skills, remedy=error.remedy or "see craft skills list"
+            error.what, where=error.where or bank, remedy=error.remedy or "see craft skills list"
         ) from error
     except TypeError as error:  # an option of another type than the strategy can use
         raise ConfigError(
@@ -340,7 +391,7 @@ def open_teacher(config: TrainConfig, policy: Policy, codec: ChatCodec, tasks: T
     if not len(store.bank):
         raise ConfigError(
             "the bank has no skills: the teacher would be the student",
-            where=config.skills,
+            where=bank,
             remedy="name another bank, or use teacher.control=empty with one to measure just that",
         )
     limit = int(policy.model.config.max_position_embeddings)

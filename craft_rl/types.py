@@ -326,6 +326,8 @@ class EvalReport:
     results: tuple[TaskResult, ...] = field(default=(), repr=False)
     world_options: Mapping[str, str] = field(default_factory=dict)
     """Settings of the world beyond the panel's own, such as another retriever."""
+    skills: Mapping[str, str] = field(default_factory=dict)
+    """What skill text stood in the prompts; empty for every evaluation without skills."""
 
     @property
     def success(self) -> float:

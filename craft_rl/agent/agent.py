@@ -33,7 +33,7 @@ class ModelAgent:
     def reset(self, task_info: StepInfo) -> None:
         """Start an episode; the one before is forgotten, in the engine too."""
         self._engine.release(self._session_id)
-        self._dialogue = Dialogue(self._io, task_info["instruction"])
+        self._dialogue = Dialogue(self._io, task_info["instruction"], task_id=task_info["task_id"])
         self._episodes += 1
         # The engine's name counts episodes, the seed does not: a task's result is independent of its turn.
         self._session_id = f"agent:{id(self)}:{self._episodes}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from craft_rl.agent.parse import Parsed
 from craft_rl.agent.policy_io import PolicyIO
-from craft_rl.types import IntArray, ParseOutcome
+from craft_rl.types import IntArray, Message, ParseOutcome
 
 _NOTHING = np.empty(0, np.int32)
 
@@ -24,10 +24,17 @@ class Dialogue:
     Call in turn: ``ask`` with what the world says, ``answer`` with what the model sampled.
     """
 
-    def __init__(self, io: PolicyIO, task: str) -> None:
-        """Start an episode whose instruction is ``task``."""
+    def __init__(self, io: PolicyIO, task: str, *, task_id: str = "") -> None:
+        """Start an episode.
+
+        Args:
+            io: wording, tokenizer; with a preface its text is in every prompt.
+            task: the instruction.
+            task_id: which task it is; only a preface asks.
+        """
         self._io = io
         self._task = task
+        self._task_id = task_id
         self._full = io.prompt.history == "full"
         self._ids = IdBuffer()
         self._past: deque[tuple[str, str, ParseOutcome]] = deque(maxlen=io.prompt.window)
@@ -43,15 +50,20 @@ class Dialogue:
         self._observation = observation
         if not self._full:
             messages = io.writer.window(self._task, tuple(self._past), self._steps, observation, admissible)
-            self._prompt = _frozen(io.codec.open(messages))
+            self._prompt = _frozen(self._opened(messages))
         elif self._steps == 0:
             self._prompt = self._ids.begin(
-                io.codec.open(io.writer.opening(self._task, observation, admissible))
+                self._opened(io.writer.opening(self._task, observation, admissible))
             )
         else:
             text = io.writer.turn(observation, admissible, self._last)
             self._prompt = self._ids.grow(io.codec.extend(self._prompt, self._completion, text))
         return self._prompt
+
+    def _opened(self, messages: Sequence[Message]) -> IntArray:
+        io = self._io
+        ids = io.codec.open(messages)
+        return ids if io.preface is None else io.preface.told(self._task_id, ids)
 
     def answer(self, completion_ids: IntArray, parsed: Parsed) -> None:
         """Take the response to the last ``ask``."""

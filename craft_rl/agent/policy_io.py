@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,6 +75,22 @@ class Sampling:
         }
 
 
+class Preface(Protocol):
+    """Text that a declared run puts into the prompts of its policy: ``craft_rl.skilled.SkillPreface``.
+
+    Nothing in this room makes one. Whoever hands one over says so in what it reports, by ``facts``.
+    """
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What the text is made of, for reports; never empty."""
+        ...
+
+    def told(self, task_id: str, prompt_ids: IntArray) -> IntArray:
+        """[P'] a dialogue's first prompt with the text for this task in it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyIO:
     """Prompt wording, tokenizer, parser, sampling: fixed for a whole run, shared by all episodes.
@@ -85,6 +101,8 @@ class PolicyIO:
     codec: Codec
     prompt: PromptSettings = field(default_factory=PromptSettings)
     sampling: Sampling = field(default_factory=Sampling)
+    preface: Preface | None = None
+    """Skill text in the prompts of this run; ``None`` everywhere but in runs that declare it."""
     writer: PromptWriter = field(init=False, repr=False)
     """Renders ``prompt``."""
 

@@ -18,7 +18,7 @@ from craft_envs.core import World
 from craft_envs.errors import ConfigError, did_you_mean
 from craft_envs.panels import Panel
 from craft_rl.agent.parse import Form, Think
-from craft_rl.agent.policy_io import PolicyIO, Sampling
+from craft_rl.agent.policy_io import PolicyIO, Preface, Sampling
 from craft_rl.agent.prompt import HistoryKind, PromptSettings
 from craft_rl.evaluate import AgentRunner, ModelRunner, Runner, evaluate
 from craft_rl.report.console import ProgressBar
@@ -28,13 +28,14 @@ from craft_rl.worlds import WorldConfig
 
 if TYPE_CHECKING:
     from craft_rl.assemble import DialogueSettings
+    from craft_rl.models.load import Policy
 
 MODEL_PREFIX = "hf:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalSettings:
-    """Evaluate an agent on a complete panel, without skills."""
+    """Evaluate an agent on a complete panel, without skills unless ``with_skills`` says so."""
 
     agent: Annotated[str, tyro.conf.Positional]
     """oracle, random, scripted, or hf:PATH with a model folder or hub id."""
@@ -78,6 +79,13 @@ class EvalSettings:
     """Longest response; as the model was trained, else 512."""
     max_context: int | None = None
     """Most tokens of prompt and response; as the model was trained, else the model's limit up to 8192."""
+    with_skills: str | None = None
+    """Bank whose skills stand in the model's prompts: a bundled one, file or folder. Such a score is no score
+    of the policy alone; its report says so and cannot be compared with one without skills."""
+    skill_strategy: str | None = None
+    """How skills are chosen for a task; as the model was trained, else keyword."""
+    skill_budget: int | None = None
+    """Most tokens of the skills; as the model was trained, else no limit."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, cuda:1."""
     dtype: str = "float32"
@@ -93,7 +101,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def run(settings: Annotated[EvalSettings, tyro.conf.arg(name="")]) -> EvalReport:
-    """Evaluate an agent on a complete panel, without skills.
+    """Evaluate an agent on a complete panel, without skills unless ``with_skills`` says so.
 
     Interrupted or failed, run the same command again: it plays only what is missing.
     """
@@ -102,8 +110,9 @@ def run(settings: Annotated[EvalSettings, tyro.conf.arg(name="")]) -> EvalReport
     options = WorldConfig(env=panel.env_id, options=settings.options).words
     where = {} if settings.data_dir is None else {"data_dir": settings.data_dir}
     world = panel.open(**options, **where)
-    out = settings.out or Path("runs/eval") / file_name(settings.agent) / file_name(panel.name)
-    runner = make_runner(settings, panel)
+    told = "" if settings.with_skills is None else f"-with-{file_name(settings.with_skills)}"
+    out = settings.out or Path("runs/eval") / f"{file_name(settings.agent)}{told}" / file_name(panel.name)
+    runner = make_runner(settings, panel, world)
     report = evaluate_with_bar(
         runner,
         world,
@@ -145,15 +154,16 @@ def find_panel(name: str) -> Panel:
     return Panel.read(name) if name.endswith(".jsonl") else Panel.load(name)
 
 
-def make_runner(settings: EvalSettings, panel: Panel) -> Runner:
+def make_runner(settings: EvalSettings, panel: Panel, world: World) -> Runner:
     """Who plays.
 
     Raises:
-        ConfigError: unknown agent, or an option of models given to an agent without one.
+        ConfigError: unknown agent, an option of models given to an agent without one, a setting of skills
+            without skills, or a bank that cannot be read.
         DataNotFound: no such model.
     """
     if settings.agent.startswith(MODEL_PREFIX):
-        return _model_runner(settings)
+        return _model_runner(settings, world)
     known = agent_names(panel.env_id)
     if settings.agent not in known:
         remedy = (
@@ -175,10 +185,11 @@ _MODEL_OPTIONS = (
     *("template", "history", "window", "admissible", "hidden", "think", "form"),
     *("temperature", "top_p", "top_k", "max_new_tokens", "max_context"),
     *("device", "dtype", "trust_remote_code", "seconds_limit"),
+    *("with_skills", "skill_strategy", "skill_budget"),
 )
 
 
-def _model_runner(settings: EvalSettings) -> ModelRunner:
+def _model_runner(settings: EvalSettings, world: World) -> ModelRunner:
     # Imported here: agents without a model need no torch.
     from craft_rl.assemble import load_dialogue
     from craft_rl.engine.hf import open_engine
@@ -200,6 +211,10 @@ def _model_runner(settings: EvalSettings) -> ModelRunner:
             max_new_tokens=settings.max_new_tokens or (known.max_new_tokens if known else 512),
         ),
     )
+    if settings.with_skills is not None:
+        io = dataclasses.replace(io, preface=_preface(settings, settings.with_skills, policy, world))
+    elif settings.skill_strategy is not None or settings.skill_budget is not None:
+        raise ConfigError("a setting of skills is given, but no skills", remedy="name a bank: --with-skills")
     limit = int(getattr(policy.model.config, "max_position_embeddings", None) or 8192)
     max_context = settings.max_context or (known.max_context if known else min(limit, 8192))
     engine = open_engine(policy.model, slots=settings.num_envs, max_context=max_context)
@@ -210,6 +225,21 @@ def _model_runner(settings: EvalSettings) -> ModelRunner:
         identity=weights_identity(policy.model.state_dict()),
         seconds_limit=settings.seconds_limit,
     )
+
+
+def _preface(settings: EvalSettings, bank: str, policy: Policy, world: World) -> Preface:
+    # Imported here alone: no other evaluation loads anything that can read skills.
+    from craft_rl.skill_mix import load_reading
+    from craft_rl.skilled import skill_preface
+
+    place = settings.agent.removeprefix(MODEL_PREFIX)
+    learned = load_reading(place)
+    reading = dataclasses.replace(
+        learned,
+        strategy=settings.skill_strategy or learned.strategy,
+        budget=learned.budget if settings.skill_budget is None else settings.skill_budget,
+    )
+    return skill_preface(bank, reading, policy, world.tasks)
 
 
 def prompt_settings(settings: EvalSettings, known: DialogueSettings | None) -> PromptSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import tyro
 from craft_envs.data import write_json
 from craft_envs.errors import ConfigError
 from craft_rl.config import SFTConfig, to_mapping
+from craft_rl.skill_mix import SkillMix, save_reading
 from craft_rl.worlds import WorldConfig, with_fitting_size
 
 SMALL = "small-"
@@ -37,6 +39,8 @@ class SFTCommand:
     """Probability that a demonstrated step is a random action, shown but not imitated."""
     solved_only: bool = False
     """Imitate only episodes that solved their task."""
+    skill_mix: SkillMix = field(default_factory=SkillMix)
+    """Skills in the prompts of some demonstrations, so that the policy learns to read them."""
     world: WorldConfig = field(default_factory=lambda: WorldConfig(size="small"))
     """World with its tasks; bundled ones are small unless said otherwise."""
     template: str = "compact/1"
@@ -96,6 +100,7 @@ def run(command: SFTCommand) -> Path:
     from craft_rl.rollout.record import load_trajectories
     from craft_rl.rollout.texts import texts_of
     from craft_rl.sft import sft
+    from craft_rl.skilled import bank_texts, demonstrate_mix
     from craft_rl.trainer import TaskOrder
     from craft_rl.worlds import open_world
 
@@ -103,6 +108,12 @@ def run(command: SFTCommand) -> Path:
     seed = command.sft.seed
     dialogue = _dialogue(command, DialogueSettings)
     small = command.model.startswith(SMALL)
+    mix = command.skill_mix
+    if mix.bank is not None and command.demonstrations is not None:
+        raise ConfigError(
+            f"setting skill_mix.bank={mix.bank!r} would have no effect: the demonstrations are recorded",
+            remedy="drop skill_mix.bank, or demonstrations",
+        )
     if small and command.demonstrations is not None:
         raise ConfigError(
             "recorded demonstrations hold the ids of another tokenizer than the one to be built",
@@ -118,8 +129,11 @@ def run(command: SFTCommand) -> Path:
     if small:
         form = dialogue.prompt.form
         sample = play_agent(demonstration_specs(chosen[:200], seed=seed), world, command.agent, form=form)
+        texts = texts_of(sample, world)
+        if mix.bank is not None:
+            texts = chain(texts, bank_texts(mix.bank, world.tasks.env_id, mix.reading.placement))
         policy = build_small(
-            texts_of(sample, world),
+            texts,
             size=command.model.removeprefix(SMALL),
             vocab_size=command.vocab_size,
             tags=tags_of(form),
@@ -135,15 +149,17 @@ def run(command: SFTCommand) -> Path:
         per_task = -(-command.episodes // len(chosen))
         specs = demonstration_specs(chosen, per_task=per_task, seed=seed, max_steps=command.world.max_steps)
         with ProgressBar("demonstrations", min(command.episodes, len(specs)), shown=()) as bar:
-            trajectories = demonstrate(
-                specs[: command.episodes],
-                world,
-                dialogue.io(policy),
-                agent=command.agent,
-                noise=command.noise,
-                max_context=dialogue.max_context,
-                on_done=lambda _: bar.advance({}),
-            )
+            how: dict[str, Any] = {
+                "agent": command.agent,
+                "noise": command.noise,
+                "max_context": dialogue.max_context,
+                "on_done": lambda _: bar.advance({}),
+            }
+            chosen_specs, io = specs[: command.episodes], dialogue.io(policy)
+            if mix.bank is None:
+                trajectories = demonstrate(chosen_specs, world, io, **how)
+            else:
+                trajectories = demonstrate_mix(chosen_specs, world, io, policy, mix, **how)
     if command.solved_only:
         trajectories = [t for t in trajectories if t.success]
     command.out.mkdir(parents=True, exist_ok=True)
@@ -159,6 +175,7 @@ def run(command: SFTCommand) -> Path:
     metrics.close()
     model = save_policy(policy, command.out / "model")
     save_dialogue(model, dialogue)
+    save_reading(model, mix)
     plot_curves(report.history, command.out / "curves.png", x="step", panels=SFT_PANELS)
     held = "" if report.holdout_loss is None else f", held out {report.holdout_loss:.3f}"
     print(
@@ -182,4 +199,5 @@ def _dialogue(command: SFTCommand, kind: Any) -> Any:
 
 def _plain(command: SFTCommand) -> dict[str, Any]:
     values = {k: str(v) if isinstance(v, Path) else v for k, v in vars(command).items()}
-    return {**values, "world": to_mapping(command.world), "sft": to_mapping(command.sft)}
+    plain = {name: to_mapping(getattr(command, name)) for name in ("world", "sft", "skill_mix")}
+    return {**values, **plain}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from craft_rl.distillation import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.embedded import embedded
+from craft_rl.skill_mix import SkillMix
 from craft_rl.worlds import WorldConfig
 
 
@@ -19,6 +22,18 @@ def small() -> QuickstartConfig:
         demonstrations=7200,  # two of each training task, with different slips
         epochs=1.0,
         updates=30,
+    )
+
+
+def small_skills() -> QuickstartConfig:
+    """The small houses for methods with a teacher: half of the demonstrations show the skills of their task.
+
+    Where none are shown, or other text of the same length is, somebody plays who does not know where to go.
+    """
+    return replace(
+        small(),
+        recipe="small-skills",
+        skill_mix=SkillMix(bank="alfworld", reading=TeacherConfig(strategy="task_type", budget=120)),
     )
 
 

@@ -14,6 +14,7 @@ DEFAULT = "small"
 
 QUICKSTARTS: Mapping[str, Callable[[], QuickstartConfig]] = {
     "small": alfworld.small,
+    "small-skills": alfworld.small_skills,
     "full": alfworld.full,
     "official": alfworld.official,
     "webshop-small": webshop.small,

@@ -73,6 +73,7 @@ def to_json(report: EvalReport) -> dict[str, Any]:
         "macro": report.macro,
         "per_type": {name: list(value) for name, value in report.per_type.items()},
         **({"world_options": dict(report.world_options)} if report.world_options else {}),
+        **({"skills": dict(report.skills)} if report.skills else {}),
         "results": [result_to_row(row) for row in report.results],
     }
     return dict(finite(values))
@@ -104,12 +105,14 @@ def from_json(values: Mapping[str, Any]) -> EvalReport:
         per_type={name: (float(mean), int(tasks)) for name, (mean, tasks) in values["per_type"].items()},
         results=tuple(result_from_row(row) for row in values["results"]),
         world_options=dict(values.get("world_options", {})),
+        skills=dict(values.get("skills", {})),
     )
 
 
 def print_report(report: EvalReport, console: Console) -> None:
     """A table with the score, its interval, the task types, failures beside it."""
-    table = Table(title=f"{report.agent} on {report.panel}", title_justify="left")
+    told = ", WITH SKILLS in its prompts" if report.skills else ""
+    table = Table(title=f"{report.agent} on {report.panel}{told}", title_justify="left")
     table.add_column("tasks")
     table.add_column("n", justify="right")
     table.add_column("score", justify="right")
@@ -149,6 +152,9 @@ def notes(report: EvalReport) -> list[str]:
         lines.append(f"first failure: {broken.task_id}: {broken.failure}")
     settings = " ".join(f"{name}={value}" for name, value in report.decoding.items())
     lines.append(f"prompt {report.prompt_version or 'none'}; {settings}")
+    if report.skills:
+        told = " ".join(f"{name}={value}" for name, value in report.skills.items())
+        lines.append(f"with skills in the prompts, not to be compared with scores without: {told}")
     if report.world_options:
         lines.append("world: " + " ".join(f"{name}={value}" for name, value in report.world_options.items()))
     lines.append(

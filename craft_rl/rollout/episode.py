@@ -154,7 +154,7 @@ class Episode:
             self._session = session
             observation = session.start()
             profile.seconds_world += time.perf_counter() - started
-            self._dialogue = Dialogue(self._io, session.task.instruction)
+            self._dialogue = Dialogue(self._io, session.task.instruction, task_id=self.spec.task_id)
             self._ask(session, observation)
         except EnvFailure as failure:
             self._break_off(failure, "while opening the task")

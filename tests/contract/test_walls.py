@@ -140,10 +140,19 @@ def test_evaluation_cannot_reach_skills(name: str) -> None:
     assert_cannot_reach(name, {"craft_skills", "craft_rl.teacher"})
 
 
-SKILL_READERS = {"craft_rl.teacher", "craft_rl.commands.skills"}
+SKILL_READERS = {"craft_rl.teacher", "craft_rl.skilled", "craft_rl.commands.skills"}
+"""The teacher, the declared prompts with skills, the command."""
 
 
-def test_only_the_teacher_with_its_command_imports_skills() -> None:
+def test_evaluating_reaches_skills_only_where_prompts_with_skills_are_declared() -> None:
+    """``craft eval`` imports what reads skills in the branch of ``--with-skills`` alone."""
+    assert_cannot_reach("craft_rl.commands.eval", {"craft_skills", "craft_rl.skilled"}, top_only=True)
+    tree = ast.parse(modules()["craft_rl.commands.eval"].read_text("utf-8"))
+    functions = [part for part in tree.body if isinstance(part, ast.FunctionDef)]
+    assert [f.name for f in functions if "craft_rl.skilled" in ast.unparse(f)] == ["_preface"]
+
+
+def test_only_the_teacher_with_declared_prompts_imports_skills() -> None:
     readers = {
         name for name in inside("craft_rl") if any(i.startswith("craft_skills") for i in imports(name))
     }

@@ -67,7 +67,7 @@ def test_random_agent_uses_every_action_about_equally() -> None:
 
 def test_agents_by_name() -> None:
     env = gym.make("craft_envs:craft/ALFWorld-v0", size="small")
-    assert agent_names("craft/ALFWorld-v0") == ("random", "oracle", "scripted")
+    assert agent_names("craft/ALFWorld-v0") == ("random", "oracle", "scripted", "novice")
     for name in agent_names("craft/ALFWorld-v0"):
         assert run_episode(env, make_agent(name, env), seed=0).steps > 0
     with pytest.raises(ConfigError, match="did you mean 'oracle'"):

@@ -1,0 +1,98 @@
+"""Settings of demonstrations of which some show skills in their prompts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from craft_envs.data import write_json
+from craft_envs.errors import ConfigError, DataMismatch
+from craft_rl.config import from_mapping, to_mapping
+from craft_rl.distillation import TeacherConfig
+
+READING_FILE = "craft_reading.json"
+"""Lies in a model's folder, beside the weights that have learned to read skills like this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillMix:
+    """Who demonstrates under which prompt.
+
+    A policy that shall be its own teacher must first have learned to act on skill text. Under the text of
+    fitting skills the usual agent plays; without text, or under text that is no advice, one plays that lacks
+    what skills tell. What the policy learns of the text is which of the two it shall imitate.
+
+    Raises:
+        ConfigError: shares out of range, or settings without effect.
+    """
+
+    bank: str | None = None
+    """Bank whose skills the prompts of some demonstrations show: a bundled one, file or folder. Without one
+    no prompt has skills."""
+    share: float = 0.5
+    """Share of demonstrations with skills."""
+    decoys: float = 0.1
+    """Share of demonstrations with other text of exactly the same length, played as those without text."""
+    untold: str = "novice"
+    """Agent that plays where no skills are shown."""
+    reading: TeacherConfig = field(default_factory=TeacherConfig)
+    """Which skills are shown, where they stand; a teacher of this policy needs the same."""
+
+    def __post_init__(self) -> None:
+        """Refuse contradictions."""
+        for name in ("share", "decoys"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(
+                    f"setting skill_mix.{name} is {getattr(self, name)!r}", remedy="give a share in [0, 1]"
+                )
+        if self.share + self.decoys > 1:
+            raise ConfigError(
+                f"skill_mix.share {self.share:g} with skill_mix.decoys {self.decoys:g} is more than all",
+                remedy="lower one of them",
+            )
+        if self.bank is None:
+            for name, usual in (("share", 0.5), ("decoys", 0.1), ("untold", "novice")):
+                if getattr(self, name) != usual:
+                    raise self._no_effect(name)
+            if self.reading != TeacherConfig():
+                raise self._no_effect("reading")
+        elif not self.share:
+            raise ConfigError(
+                "skill_mix.share is 0: no demonstration would show skills",
+                remedy="raise it, or drop the bank",
+            )
+        if self.reading.control != "none":
+            raise ConfigError(
+                f"setting skill_mix.reading.control is {self.reading.control!r}",
+                remedy="use skill_mix.decoys for demonstrations with text that is no advice",
+            )
+
+    def _no_effect(self, name: str) -> ConfigError:
+        return ConfigError(
+            f"setting skill_mix.{name}={getattr(self, name)!r} would have no effect: no bank is named",
+            remedy=f"name skill_mix.bank, or drop skill_mix.{name}",
+        )
+
+
+def save_reading(folder: Path, mix: SkillMix) -> None:
+    """Write into a model's folder how it has learned to read skills; nothing where it has not."""
+    if mix.bank is not None:
+        write_json(folder / READING_FILE, to_mapping(mix.reading))
+
+
+def load_reading(folder: str | Path) -> TeacherConfig:
+    """How the model of a folder has learned to read skills; the usual settings where that is not written.
+
+    Raises:
+        DataMismatch: the file is damaged.
+        ConfigError: it holds settings that this version does not know.
+    """
+    path = Path(folder) / READING_FILE
+    if not path.is_file():
+        return TeacherConfig()
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise DataMismatch("the file is not JSON", where=str(path), remedy="delete it") from error
+    return from_mapping(TeacherConfig, values, where=str(path))

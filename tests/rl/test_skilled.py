@@ -1,0 +1,187 @@
+"""Prompts with skills, where a run declares them: the teacher's own ids, told apart in every report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from craft_skills import save_bank
+
+from craft_envs.errors import ConfigError, DataMismatch
+from craft_envs.panels import Panel
+from craft_rl.compare import compare
+from craft_rl.distillation import TeacherConfig
+from craft_rl.engine.hf import HFEngine
+from craft_rl.evaluate import ModelRunner, evaluate
+from craft_rl.report.evaluation import from_json, notes, to_json
+from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs
+from craft_rl.rollout.scheduler import collect, group_specs
+from craft_rl.skill_mix import READING_FILE, SkillMix, load_reading, save_reading
+from craft_rl.skilled import SkillPreface, bank_texts, demonstrate_mix, skill_preface
+from craft_rl.tokens.pack import pack
+from tests.rl.tiny_teacher import learner, recording, teaching_config, tiny_bank, tiny_teacher
+from tests.rl.tiny_training import PROMPT, LuckyWorld, tiny_io, tiny_policy
+from tests.rl.toy_rollout import ToyTasks
+
+READING = TeacherConfig(strategy="task_type")
+
+
+class Chatterbox:
+    """Says the same words whatever happens: its episodes do not depend on its prompts."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def act(self, observation, info):
+        return self.word
+
+
+@pytest.fixture
+def bank(tmp_path):
+    return str(save_bank(tiny_bank(), tmp_path / "tiny.json") or tmp_path / "tiny.json")
+
+
+def told_io(policy, io, **settings):
+    return dataclasses.replace(io, preface=SkillPreface(tiny_teacher(policy, **settings), bank="tiny"))
+
+
+def chat(world, io, *, word="a", max_context=256):
+    specs = demonstration_specs(world.tasks.task_ids("train")[:4])
+    return demonstrate(specs, world, io, agent=lambda env: Chatterbox(word), max_context=max_context)
+
+
+@pytest.mark.parametrize("history", ["full", "window"])
+@pytest.mark.parametrize("settings", [{}, {"placement": "prefix"}, {"control": "irrelevant"}, {"budget": 45}])
+def test_a_demonstration_with_skills_has_the_ids_that_the_teacher_reads(history, settings):
+    policy, world = tiny_policy(), LuckyWorld()
+    io = tiny_io(policy, dataclasses.replace(PROMPT, history=history))
+    plain, told = chat(world, io), chat(world, told_io(policy, io, **settings))
+    config = teaching_config("sdar")
+    batch, seen = pack(plain), []
+    run = partial(learner(config, policy).score_batch, policy.model)
+    teacher = tiny_teacher(policy, **settings)
+    teacher.score(batch, teacher.brief(plain).contexts, recording(run, seen))
+    (read,), shown = seen, pack(told)
+    assert len(read.token_ids) > len(batch.token_ids)
+    assert np.array_equal(read.token_ids, shown.token_ids)
+    assert np.array_equal(read.loss_mask, shown.loss_mask)
+    assert np.array_equal(read.sequence_starts, shown.sequence_starts)
+
+
+def test_a_task_without_skills_keeps_its_prompt():
+    policy = tiny_policy()
+    io = tiny_io(policy)
+    silent = told_io(policy, io, control="empty")
+    for a, b in zip(chat(LuckyWorld(), io), chat(LuckyWorld(), silent), strict=True):
+        assert all(np.array_equal(x.prompt_ids, y.prompt_ids) for x, y in zip(a.steps, b.steps, strict=True))
+
+
+def test_sampled_episodes_carry_the_text_through_every_step():
+    policy, world = tiny_policy(), LuckyWorld()
+    io = tiny_io(policy)
+    engine = HFEngine(policy.model, slots=8, max_context=256)
+    specs = group_specs(["train/0", "train/1"], group_size=4, run_seed=0, update=0)
+    teacher = tiny_teacher(policy)
+    told = collect(specs, world, engine, told_io(policy, io), num_envs=8)
+    plain = collect(specs, world, engine, io, num_envs=8)
+    for a, b in zip(told, plain, strict=True):
+        first = teacher.told(a.task_id, b.steps[0].prompt_ids)
+        assert len(first) > len(b.steps[0].prompt_ids)
+        assert all(np.array_equal(step.prompt_ids[: len(first)], first) for step in a.steps)
+
+
+def evaluated(policy, io, path=None):
+    world = LuckyWorld()
+    panel = Panel.of(world.tasks, "valid")
+    engine = HFEngine(policy.model, slots=8, max_context=256)
+    return evaluate(ModelRunner(engine, io, agent="tiny"), world, panel, rows_path=path)
+
+
+def test_a_report_with_skills_says_so_to_everybody(tmp_path):
+    policy = tiny_policy()
+    io = tiny_io(policy)
+    rows = tmp_path / "rows.jsonl"
+    without, told = evaluated(policy, io, rows), evaluated(policy, told_io(policy, io))
+    assert not without.skills and "skills" not in to_json(without)
+    assert told.skills["bank"] == "tiny" and told.skills["text"] == "skills"
+    assert from_json(json.loads(json.dumps(to_json(told)))).skills == told.skills
+    assert any("with skills in the prompts" in line for line in notes(told))
+    assert not any("skills" in line for line in notes(without))
+    with pytest.raises(ConfigError, match="the other did not read the same"):
+        compare(without, told)
+    assert compare(without, told, across_skills=True).tasks == 12
+    with pytest.raises(ConfigError, match="another evaluation"):
+        evaluated(policy, told_io(policy, io), rows)
+
+
+def test_a_mix_shows_skills_to_its_share_alone(bank):
+    policy, world = tiny_policy(), LuckyWorld(count=60)
+    io = tiny_io(policy)
+    mix = SkillMix(bank=bank, share=0.5, decoys=0.2, untold="b", reading=READING)
+    specs = demonstration_specs(world.tasks.task_ids("train"))
+    played = demonstrate_mix(
+        specs,
+        world,
+        io,
+        policy,
+        dataclasses.replace(mix, untold=lambda env: Chatterbox("b")),  # type: ignore[arg-type]
+        agent=lambda env: Chatterbox("a"),
+        max_context=256,
+    )
+    assert [t.task_id for t in played] == [spec.task_id for spec in specs]
+    skills = skill_preface(bank, READING, policy, world.tasks)
+    other = skill_preface(bank, READING, policy, world.tasks, control="irrelevant")
+    kinds: dict[str, int] = {"told": 0, "decoy": 0, "untold": 0}
+    unseen = demonstrate(specs, world, io, agent=lambda env: Chatterbox("c"), max_context=256)
+    for trajectory, plain in zip(played, unseen, strict=True):
+        own, first = plain.steps[0].prompt_ids, trajectory.steps[0].prompt_ids
+        told, decoy = skills.told(plain.task_id, own), other.told(plain.task_id, own)
+        assert len(told) == len(decoy) and not np.array_equal(told, decoy)
+        forms = {"told": told, "decoy": decoy, "untold": own}
+        (kind,) = [name for name, ids in forms.items() if np.array_equal(ids, first)]
+        kinds[kind] += 1
+        assert trajectory.steps[0].action == ("a" if kind == "told" else "b")
+    assert 20 <= kinds["told"] <= 40 and 5 <= kinds["decoy"] <= 22 and sum(kinds.values()) == 60
+
+
+def test_a_mix_without_effect_is_refused():
+    for settings, part in (
+        ({"share": 0.3}, "share"),
+        ({"decoys": 0.0}, "decoys"),
+        ({"untold": "scripted"}, "untold"),
+        ({"reading": READING}, "reading"),
+        ({"bank": "x", "share": 0.0}, "no demonstration would show skills"),
+        ({"bank": "x", "share": 0.8, "decoys": 0.3}, "more than all"),
+        ({"bank": "x", "share": 1.5}, "share"),
+        ({"bank": "x", "reading": TeacherConfig(control="irrelevant")}, "control"),
+    ):
+        with pytest.raises(ConfigError, match=part):
+            SkillMix(**settings)
+    with pytest.raises(ConfigError, match="names no bank"):
+        demonstrate_mix([], LuckyWorld(), tiny_io(tiny_policy()), tiny_policy(), SkillMix(), max_context=9)
+
+
+def test_bad_banks_are_told_apart(bank):
+    tasks = ToyTasks()
+    with pytest.raises(ConfigError, match="without text"):
+        skill_preface(bank, READING, tiny_policy(), tasks, control="empty")
+    with pytest.raises(ConfigError, match="no skill bank"):
+        skill_preface("nowhere", READING, tiny_policy(), tasks)
+    with pytest.raises(ConfigError, match="is for craft/ALFWorld-v0"):
+        list(bank_texts("alfworld", tasks.env_id))
+    assert len(list(bank_texts(bank, tasks.env_id))) == 3
+
+
+def test_how_a_policy_reads_lies_beside_its_weights(tmp_path):
+    assert load_reading(tmp_path) == TeacherConfig()
+    save_reading(tmp_path, SkillMix())
+    assert not (tmp_path / READING_FILE).exists()
+    reading = TeacherConfig(strategy="task_type", budget=120)
+    save_reading(tmp_path, SkillMix(bank="alfworld", reading=reading))
+    assert load_reading(tmp_path) == reading
+    (tmp_path / READING_FILE).write_text("{")
+    with pytest.raises(DataMismatch):
+        load_reading(tmp_path)
