@@ -192,7 +192,6 @@ def test_every_method_trains(name, tmp_path):
                 ("rlsd", {}),
                 ("sdar", {"beta": 0.0}),
                 ("sdar", {"gate": "entropy"}),
-                ("grpo", {}),
             )
         ),
         ({"method": "rlsd", "distill": DistillConfig(coef=1.5)}, "a share in"),
