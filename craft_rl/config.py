@@ -169,6 +169,8 @@ class TrainConfig:
     """Weight of the KL to the frozen reference; 0 loads no reference."""
     kl_kind: KLKind = "k3"
     """Estimator of that KL."""
+    log_kl: bool = field(default=False, metadata=LATER)
+    """Measure the KL to the start although it has no weight: loads a reference, costs two passes."""
     entropy_coef: float = 0.001
     """Weight of the entropy bonus; 0 computes none in the loss."""
     policy_coef: float = field(default=1.0, metadata=LATER)
@@ -269,8 +271,10 @@ class TrainConfig:
             name = "step_weight" if self.step_weight != 1.0 else "step_discount"
             why = f"method {row.name} has no step advantage"
             _no_effect(name, getattr(self, name), why, "use method gigpo, or drop it")
-        if self.kl_coef == 0 and self.kl_kind != "k3":
+        if not self.has_reference and self.kl_kind != "k3":
             _no_effect("kl_kind", self.kl_kind, "kl_coef is 0", "set kl_coef, or drop kl_kind")
+        if self.kl_coef and self.log_kl:
+            _no_effect("log_kl", True, "a KL with a weight is logged anyway", "drop it, or set kl_coef=0")
         check_distillation(
             method=row.name,
             use=row.teacher,
@@ -307,6 +311,11 @@ class TrainConfig:
     def always_on_policy(self) -> bool:
         """The ratio is exactly 1: one optimiser step per update with recomputed log-probs."""
         return self.passes == 1 and self.minibatches == 1 and self.old_logprobs == "recompute"
+
+    @property
+    def has_reference(self) -> bool:
+        """The weights of the start are kept beside the policy."""
+        return self.kl_coef > 0 or self.log_kl
 
     @property
     def has_teacher(self) -> bool:

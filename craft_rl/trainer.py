@@ -151,7 +151,7 @@ class Trainer:
             seed=config.seed,
             limit=config.world.tasks,
         )
-        reference = copy.deepcopy(policy.model) if config.kl_coef > 0 else None
+        reference = copy.deepcopy(policy.model) if config.has_reference else None
         self.learner = Learner(
             policy.model, config, temperature=config.sampling.temperature, reference=reference
         )
@@ -313,6 +313,7 @@ class Trainer:
             "clip_fraction": learned.clip_share,
             "clip_dual_fraction": learned.clip_dual_share,
             "approx_kl": learned.moved,
+            **({} if learned.reference_kl is None else {"reference_kl": learned.reference_kl}),
             "grad_norm": learned.grad_norm,
             "learning_rate": learned.learning_rate,
             **learned.teacher,

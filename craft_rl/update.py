@@ -50,6 +50,8 @@ class Learned:
     """Tokens that went forward and backward, all optimiser steps together, padding left out."""
     teacher: dict[str, float] = field(default_factory=dict)
     """Metrics of the teacher's gap, of the gates; empty without a teacher."""
+    reference_kl: float | None = None
+    """KL to the reference by ``kl_kind``, weighted like the loss; None without a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class Learner:
             model: causal language model, trained in place.
             config: loss, optimiser, number of updates.
             temperature: that of the sampler; log-probs are taken at the same.
-            reference: frozen model of the KL term, on the model's device; must be given iff ``kl_coef > 0``.
+            reference: frozen model of the KL, on the model's device; must be given iff
+                ``config.has_reference``.
         """
-        if (reference is not None) != (config.kl_coef > 0):
-            raise ValueError("A reference model must be given exactly when kl_coef is above 0.")
+        if (reference is not None) != config.has_reference:
+            raise ValueError("A reference model must be given exactly when the settings ask for its KL.")
         self.model = model.eval()
         self.reference = reference.eval().requires_grad_(False) if reference is not None else None
         self.config = config
@@ -115,6 +118,8 @@ class Learner:
         learned = Learned(tokens=int(batch.loss_mask.sum()))
         needed = needed_sequences(batch, config)
         old = self._old_logprobs(batch, columns, needed)
+        if columns.reference is not None and not config.kl_coef:
+            learned.reference_kl = self._reference_kl(batch, columns.reference)
         steps = config.passes * config.minibatches
         for number, rows in enumerate(minibatch_rows(batch, config, update)):
             progress = (update * steps + number + 0.5) / (config.updates * steps)
@@ -139,6 +144,8 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         if columns.teacher is not None:
             learned.teacher = columns.teacher.statistics.metrics()
+        if config.kl_coef:
+            learned.reference_kl = learned.terms.get("kl")
         return learned
 
     def accumulate(
@@ -186,7 +193,7 @@ class Learner:
             terms = [("policy", policy.loss, config.policy_coef)]
             if entropies is not None and config.entropy_coef > 0:
                 terms.append(("entropy", entropies, -config.entropy_coef))
-            if columns.reference is not None:
+            if columns.reference is not None and config.kl_coef > 0:
                 estimate = kl_estimate(logprobs, columns.reference[index], config.kl_kind)
                 terms.append(("kl", estimate, config.kl_coef))
             if teacher is not None:
@@ -255,6 +262,13 @@ class Learner:
             index, logprobs, entropies = self._score(self.model, micro, entropy=teacher.needs_entropy)
             gates[index] = teacher.gate(index, logprobs, entropies)
         return teacher.whole(gates, weights, step)
+
+    def _reference_kl(self, batch: TokenBatch, reference: Tensor) -> float:
+        """KL of the weights of now to the reference over the whole batch, level groups included."""
+        rows = range(len(batch))
+        weights = loss_weights(batch, rows, self.config.aggregation).to(self._device, self._dtype)
+        own = self.score_batch(self.model, batch, rows)
+        return float((kl_estimate(own, reference, self.config.kl_kind) * weights).sum())
 
     def _old_logprobs(self, batch: TokenBatch, columns: Columns, needed: Sequence[bool]) -> Tensor | None:
         if self.config.old_logprobs == "sampler":

@@ -19,6 +19,7 @@ COMMANDS = {
     "rollout": Command(
         "craft_rl.commands.bench_rollout:main", "share of model, world, tokens in a rollout's wall time"
     ),
+    "methods": Command("craft_rl.commands.bench_methods:main", "what one update of each method costs"),
     "search": Command("craft_rl.commands.bench_search:main", "build, open, query times of the search engine"),
     "recall": Command("craft_rl.commands.bench_recall:run", "gold passages that Search-QA's retrievers find"),
 }

@@ -136,3 +136,24 @@ def test_old_logprobs_of_the_sampler_agree_with_the_trainer(tmp_path):
     (row,) = read_metrics(tmp_path / "metrics.jsonl")
     assert abs(row["approx_kl"]) < 1e-4
     assert row["clip_fraction"] == 0.0
+
+
+def test_the_kl_to_the_start_can_be_watched_without_a_weight(tmp_path):
+    bare = {"kl_coef": 0.0, "entropy_coef": 0.0, "updates": 3, "passes": 2}
+    watched = tiny_trainer(tiny_config(log_kl=True, **bare), tmp_path / "watched")
+    blind = tiny_trainer(tiny_config(**bare), tmp_path / "blind")
+    watched.run()
+    blind.run()
+    assert same_weights(watched.policy.model, blind.policy.model)  # nothing but a number
+    rows = read_metrics(tmp_path / "watched" / "metrics.jsonl")
+    values = [row["reference_kl"] for row in rows]
+    assert values[0] == pytest.approx(0.0, abs=1e-6) and 0 < values[1] < values[2]
+    assert not any("loss/kl" in row for row in rows)
+    assert not any("reference_kl" in row for row in read_metrics(tmp_path / "blind" / "metrics.jsonl"))
+    weighed = tiny_trainer(tiny_config(updates=2, kl_coef=0.1), tmp_path / "weighed")
+    weighed.run()
+    row = read_metrics(tmp_path / "weighed" / "metrics.jsonl")[1]
+    assert row["reference_kl"] == row["loss/kl"] > 0
+    with pytest.raises(ConfigError, match="log_kl"):
+        tiny_config(kl_coef=0.1, log_kl=True)
+    assert tiny_config(kl_coef=0.0, log_kl=True, kl_kind="k1").has_reference
