@@ -41,7 +41,7 @@ def test_an_update_differs_from_grpo_unless_it_is_off(tmp_path: Path) -> None:
 
 
 def test_settings_without_effect_are_refused() -> None:
-    with pytest.raises(ConfigError, match="distill.decay"):
+    with pytest.raises(ConfigError, match=r"distill\.decay"):
         teaching_config("amr_sd", distill=DistillConfig(coef=1.0, decay=7))
     with pytest.raises(ConfigError, match="policy term"):
         teaching_config("amr_sd", policy_coef=0.0, kl_coef=0.1)
