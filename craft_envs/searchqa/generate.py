@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from craft_envs.draw import Draw
 from craft_envs.searchqa.corpus import Passage
 from craft_envs.searchqa.generate_comparisons import comparisons
-from craft_envs.searchqa.generate_entities import VERSION, Entity, Land, Size
+from craft_envs.searchqa.generate_entities import VERSIONS, Entity, Land, Size
 from craft_envs.searchqa.generate_findable import Finder
 from craft_envs.searchqa.generate_overviews import overviews
 from craft_envs.searchqa.generate_people import add_people, enrol
@@ -70,7 +70,7 @@ SCALES: Final[dict[Size, Scale]] = {
         },
     ),
     "small": Scale(
-        lands={"train": 21, "valid": 3, "test": 6},
+        lands={"train": 100, "valid": 3, "test": 6},
         towns=8,
         rivers=2,
         people=20,
@@ -100,7 +100,7 @@ def generate(size: Size) -> Generated:
     titled: list[tuple[str, str]] = []
     for split in SPLITS:
         for _ in range(SCALES[size].lands[split]):
-            draw = Draw(f"searchqa/{VERSION}/{size}/land/{len(lands)}")
+            draw = Draw(f"searchqa/{VERSIONS[size]}/{size}/land/{len(lands)}")
             land = fill_land(draw, names, Land(len(lands), split), size)
             for entity in land.entities:
                 texts[entity] = passage_text(draw, land, entity, size)
@@ -108,7 +108,7 @@ def generate(size: Size) -> Generated:
             titled += overviews(draw, land, SCALES[size].overviews)
             lands.append((draw, land))
     # In random order, so that neither ids nor neighbours tell what belongs together.
-    shuffled = Draw(f"searchqa/{VERSION}/{size}/order").shuffled(titled)
+    shuffled = Draw(f"searchqa/{VERSIONS[size]}/{size}/order").shuffled(titled)
     passages = tuple(Passage(f"{i:05d}", title, text) for i, (title, text) in enumerate(shuffled))
     finder = Finder(passages)
     asked: dict[str, list[Asked]] = {split: [] for split in SPLITS}

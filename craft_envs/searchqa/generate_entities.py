@@ -9,7 +9,7 @@ from craft_envs.draw import Draw
 
 Size = Literal["full", "small"]
 SIZE_NAMES: Final[tuple[Size, ...]] = ("full", "small")
-VERSION: Final = "1"
+VERSIONS: Final[dict[Size, str]] = {"full": "1", "small": "2"}
 """Part of every key of the generator: another number draws another world, hence is another data set."""
 
 MONTHS: Final = (

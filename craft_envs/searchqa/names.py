@@ -17,14 +17,6 @@ _LAST: Final = (
     "lin lo mar meer mont moor nach nell nick now past quist rath reth rick rund sen shaw sted sund tal "
     "ten thal ton vane veld vik wald wick win yard"
 ).split()
-_SMALL_FIRST: Final = (
-    "Bar Bel Cor Dal Dor El Far Fen Gol Hal Har Jor Kal Kel Lan Mar Mor Nar Nor Os Pel Ral Ros Sel Tor Ul "
-    "Var Ver Wen Zel"
-).split()
-_SMALL_LAST: Final = (
-    "beck by dale den fell field ford gard ham holt horn ick ken land lin mar moor nell rath shaw sted "
-    "ton vane vik wald wick win yard"
-).split()
 
 FEMALE: Final = (
     "Adela Agnes Alma Anja Astrid Beata Berit Carla Celia Clara Dagny Dina Edda Elin Elsa Emma Erna Freya "
@@ -67,7 +59,7 @@ class Names:
     """
 
     def __init__(self, size: str) -> None:
-        """``small`` has few syllables and given names, so that a small tokenizer learns them all."""
+        """``small`` has words of two syllables, half of the given names: a small tokenizer learns them all."""
         self._small = size == "small"
         self._used: set[str] = set()
 
@@ -75,7 +67,7 @@ class Names:
         """An invented word for a place, a family, an organisation."""
         while True:
             if self._small:
-                word = draw.pick(_SMALL_FIRST) + draw.pick(_SMALL_LAST)
+                word = draw.pick(_FIRST) + draw.pick(_LAST)
             else:
                 middle = draw.pick(_MIDDLE) if draw.chance(55) else ""
                 word = draw.pick(_FIRST) + middle + draw.pick(_LAST)
