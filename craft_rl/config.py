@@ -93,7 +93,7 @@ class SFTConfig:
     copy_steps: int = 0
     """Optimiser steps on repeated random sequences before the demonstrations: attention learns to copy."""
     copy_length: int = 64
-    """Longest sequence of the copy task, in tokens, before it is repeated."""
+    """Longest sequence of the copy task, in tokens, before it is repeated; reached in stages that double."""
     holdout: float = 0.02
     """Share of tasks whose trajectories are only measured, never trained on."""
     log_every: int = 20

@@ -65,6 +65,7 @@ def play_demonstrations(
         vocab_size=config.vocab_size,
         tags=(*tags_of(form), *config.whole),
         max_context=config.max_context,
+        lookback=config.lookback,
         seed=config.seed,
     )
     specs = demonstration_specs(

@@ -36,6 +36,8 @@ class QuickstartConfig:
     """Vocabulary of its tokenizer."""
     whole: tuple[str, ...] = field(default=(), metadata=LATER)
     """Texts that are one token each, beside the tags of the answers."""
+    lookback: tuple[int, ...] = field(default=(), metadata=LATER)
+    """Distances in tokens that heads of the first layer begin by looking back: helps to learn copying."""
     max_context: int
     """Most tokens of an episode's dialogue."""
     tokenizer_tasks: int = 200

@@ -136,6 +136,17 @@ def length_bucketed(lengths: Sequence[int], budget: int, generator: np.random.Ge
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
+def copy_lengths(steps: int, longest: int) -> list[int]:
+    """Longest sequence of each copy step: doubles up to ``longest`` in stages of equal time.
+
+    Short sequences repeat more often, so that attention finds the trick on them; then it learns to reach far.
+    """
+    stages = [longest]
+    while stages[0] >= 16:
+        stages.insert(0, stages[0] // 2)
+    return [stages[step * len(stages) // steps] for step in range(steps)]
+
+
 def copy_batch(
     count: int, *, vocabulary: IntArray, longest: int, generator: np.random.Generator
 ) -> TokenBatch:
@@ -244,10 +255,10 @@ class _Cloning:
         generator = self._generator("copy", 0)
         special = set(self.tokenizer.all_special_ids)
         ids = np.array([i for i in range(len(self.tokenizer)) if i not in special], dtype=np.int32)
-        # the longest sequence has 2 * copy_length tokens, the mean one half of that
-        count = max(1, config.batch_tokens // (2 * config.copy_length))
-        for step in range(config.copy_steps):
-            batch = copy_batch(count, vocabulary=ids, longest=config.copy_length, generator=generator)
+        for step, longest in enumerate(copy_lengths(config.copy_steps, config.copy_length)):
+            # the longest sequence has 2 * longest tokens, the mean one half of that
+            count = max(1, config.batch_tokens // (2 * longest))
+            batch = copy_batch(count, vocabulary=ids, longest=longest, generator=generator)
             # rises over the first tenth, then holds the peak: the cloning schedule starts afresh
             self._step(batch, list(range(count)), rate=min(1.0, 10 * (step + 0.5) / config.copy_steps))
             if self.steps % config.log_every == 0:

@@ -4,9 +4,9 @@
   to four hops. Several wordings for everything, namesakes (``Maren Toll (painter)``), near namesakes (``Upper
   Kelandale``), overviews that mention much but answer nothing. A fifth of the panel are yes-no questions,
   half of them answered by yes: the best constant answer scores 0.10.
-* ``small``: 1,500 passages of 20 words, 2,310 / 180 / 360 questions of one or two hops, for policies of less
+* ``small``: 5,450 passages of 20 words, 11,000 / 180 / 360 questions of one or two hops, for policies of less
   than a million parameters with a context of 2,048 tokens. One wording for each question, one or two for each
-  fact, names of two syllables out of a few dozen, answers that can be copied from the passage; a search for
+  fact, names of two syllables out of some 130, answers that can be copied from the passage; a search for
   the name in the question, then for the name that its passage gives, always suffices. The best constant
   answer scores 0.03.
 

@@ -59,7 +59,7 @@ class Names:
     """
 
     def __init__(self, size: str) -> None:
-        """``small`` has words of two syllables, half of the given names: a small tokenizer learns them all."""
+        """``small``: words of two syllables, half of the given names: a small tokenizer learns them."""
         self._small = size == "small"
         self._used: set[str] = set()
 

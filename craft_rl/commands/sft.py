@@ -59,6 +59,8 @@ class SFTCommand:
     """Most tokens of a dialogue."""
     vocab_size: int = 1024
     """Vocabulary of an embedded policy's tokenizer."""
+    lookback: tuple[int, ...] = ()
+    """Distances in tokens that heads of an embedded policy begin by looking back: helps it learn to copy."""
     device: str = "cpu"
     """Where to train."""
     sft: Annotated[SFTConfig, tyro.conf.arg(name="")] = field(default_factory=SFTConfig)
@@ -114,6 +116,11 @@ def run(command: SFTCommand) -> Path:
             f"setting skill_mix.bank={mix.bank!r} would have no effect: the demonstrations are recorded",
             remedy="drop skill_mix.bank, or demonstrations",
         )
+    if command.lookback and not small:
+        raise ConfigError(
+            f"lookback={command.lookback} would have no effect: {command.model} has its weights already",
+            remedy=f"drop lookback, or name an embedded policy such as {SMALL}0.3M",
+        )
     if small and command.demonstrations is not None:
         raise ConfigError(
             "recorded demonstrations hold the ids of another tokenizer than the one to be built",
@@ -138,6 +145,7 @@ def run(command: SFTCommand) -> Path:
             vocab_size=command.vocab_size,
             tags=tags_of(form),
             max_context=command.max_context,
+            lookback=command.lookback,
             seed=seed,
         )
         policy.model.to(command.device)

@@ -28,6 +28,10 @@ NUMBERED = tuple(f" {number}" for number in range(1, 41))
 """The numbers behind names (``drawer 12``) with their space, one token each: Qwen2's pre-tokeniser would make
 them two or three, yet a name is what a policy copies most."""
 
+_LOOK = 2.5
+"""Score of a head that looks back, per pair of rotary dimensions: sharp enough to prefer the token meant,
+small enough to be unlearned."""
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
@@ -125,6 +129,7 @@ def build_small(
     vocab_size: int = 1024,
     tags: Sequence[str] = WHOLE,
     max_context: int = 2048,
+    lookback: Sequence[int] = (),
     seed: int = 0,
     name: str = "",
 ) -> Policy:
@@ -136,11 +141,15 @@ def build_small(
         vocab_size: of the tokenizer, when texts are given.
         tags: as in ``train_tokenizer``.
         max_context: positions of the model.
+        lookback: distances in tokens; one head of the first layer for each begins by looking that far back.
+            Copying what followed an earlier occurrence needs to know each token's predecessor, which a policy
+            of this size is slow to find by itself.
         seed: of the weights' private generator; the global generators are left as they were.
         name: of the policy; by default the size.
 
     Raises:
-        ConfigError: unknown size, or a width that the heads do not divide into even parts.
+        ConfigError: unknown size, a width that the heads do not divide into even parts, or more distances
+            than heads.
     """
     if size not in SIZES:
         raise ConfigError(
@@ -153,6 +162,12 @@ def build_small(
             f"Width {width_} does not split into {heads_} heads of even size.",
             where="build_small",
             remedy=f"Use a width that is a multiple of {2 * heads_}.",
+        )
+    if len(lookback) > heads_ or any(distance < 1 for distance in lookback):
+        raise ConfigError(
+            f"lookback is {tuple(lookback)}",
+            where="build_small",
+            remedy=f"Give at most {heads_} distances, one for each head, each from 1.",
         )
     if isinstance(texts_or_tokenizer, PreTrainedTokenizerBase):
         tokenizer = texts_or_tokenizer
@@ -181,6 +196,8 @@ def build_small(
     with torch.random.fork_rng(devices=[]):
         model = Qwen2ForCausalLM(config)
     _initialise(model, seed)
+    for head, distance in enumerate(lookback):
+        _look_back(model, head, distance)
     model.eval()
     return Policy(model=model, tokenizer=tokenizer, name=name or f"small-{size}")
 
@@ -198,6 +215,26 @@ def _initialise(model: torch.nn.Module, seed: int) -> None:
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             scale /= math.sqrt(2 * layers)
         weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
+
+
+@torch.no_grad()
+def _look_back(model: Qwen2ForCausalLM, head: int, distance: int) -> None:
+    """Biases by which a head of the first layer attends ``distance`` tokens back, whatever they are.
+
+    Rotary positions turn queries with keys by their places; a key bias u with a query bias that is u turned
+    back by ``distance`` scores ``_LOOK * sum_f cos((lag - distance) theta_f)``, whose peak is at lag =
+    ``distance``.
+    """
+    attention, config = model.model.layers[0].self_attn, model.config
+    width = config.hidden_size // config.num_attention_heads
+    base: float = config.rope_parameters["rope_theta"]
+    angles = distance * base ** (-torch.arange(0, width, 2, dtype=torch.float32) / width)
+    rows = slice(head * width, (head + 1) * width)
+    length = math.sqrt(_LOOK * math.sqrt(width))
+    for layer in (attention.q_proj, attention.k_proj):
+        layer.weight[rows] *= 0.1  # what a token is shall decide little at first
+    attention.k_proj.bias[rows] = length * torch.cat([torch.ones_like(angles), torch.zeros_like(angles)])
+    attention.q_proj.bias[rows] = length * torch.cat([torch.cos(angles), -torch.sin(angles)])
 
 
 def _bpe_state(core: Tokenizer) -> dict[str, Any]:

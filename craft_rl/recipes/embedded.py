@@ -27,10 +27,12 @@ def embedded(
     noise: float = 0.15,
     form: Form = "tags",
     admissible: bool = False,
-    copy_steps: int = 0,
+    copies: bool = False,
     **changes: Any,
 ) -> QuickstartConfig:
     """A quickstart of the smallest policy; ``changes`` are further fields of ``QuickstartConfig``.
+
+    Where names unseen in training must be copied, ``copies`` teaches copying before the demonstrations.
 
     Without the list of admissible actions prompts stay short, but the policy must know what can be done.
 
@@ -46,16 +48,18 @@ def embedded(
         noise=noise,
         eval_temperature=0.4,  # the papers' evaluation
         eval_seeds=(0, 1),
-        sft=_cloning(epochs, max_context, copy_steps),
+        sft=_cloning(epochs, max_context, copies),
         train=_training(world, updates, form, max_new_tokens, admissible),
+        lookback=(1, 2, 3) if copies else (),
         **changes,
     )
 
 
-def _cloning(epochs: float, max_context: int, copy_steps: int) -> SFTConfig:
+def _cloning(epochs: float, max_context: int, copies: bool) -> SFTConfig:
     return SFTConfig(
         epochs=epochs,
-        copy_steps=copy_steps,
+        copy_steps=480 if copies else 0,
+        copy_length=256 if copies else 64,
         # A small policy gains more from many steps than from smooth gradients, but an episode must fit.
         batch_tokens=max(2048, max_context),
         optim=OptimConfig(

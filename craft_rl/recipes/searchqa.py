@@ -17,10 +17,10 @@ def small() -> QuickstartConfig:
     return _questions(
         "searchqa-small",
         panels=["searchqa-bundled-small-test"],
-        vocab_size=2048,
+        vocab_size=512,  # names unseen in training are written in the syllables of those seen
         max_context=1024,
-        demonstrations=4620,  # every training question twice: what differs is their order alone
-        epochs=4.0,
+        demonstrations=11000,  # every training question once: more passes would let it remember the answers
+        epochs=1.0,
         updates=30,
         size="small",
     )
@@ -75,6 +75,7 @@ def _questions(
         noise=0.0,  # the only slips are a search for nothing, an answer that ends the task
         no_slips=(),
         form="search_tags",
+        copies=True,  # names of the question, answers of the passage
         epochs=epochs,
         updates=updates,
     )

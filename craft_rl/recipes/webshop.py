@@ -75,7 +75,7 @@ def _shop(
         # A purchase cannot be taken back, the open slot is no query.
         no_slips=("click[buy now]", "search[<your query>]"),
         epochs=epochs,
-        copy_steps=200,  # without them a product's number is not learned to be copied
+        copies=True,  # products' numbers, words of the instruction
         updates=updates,
         eval_max_steps=15,  # the limit of the papers
     )

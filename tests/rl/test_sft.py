@@ -10,7 +10,7 @@ import torch
 
 from craft_envs.errors import ConfigError
 from craft_rl.config import OptimConfig, SFTConfig
-from craft_rl.sft import copy_batch, length_bucketed, sft, split_by_task
+from craft_rl.sft import copy_batch, copy_lengths, length_bucketed, sft, split_by_task
 from tests.rl.tiny_training import made_trajectory, same_weights, tiny_policy
 
 FAST = OptimConfig(learning_rate=1e-2)
@@ -124,3 +124,10 @@ def test_minutes_end_the_run():
     report = sft(tiny_policy(), demonstrations(), config(minutes=0.01))
     assert report.steps >= 1
     assert report.seconds < 20
+
+
+def test_copied_sequences_grow_in_stages():
+    assert copy_lengths(6, 256) == [8, 16, 32, 64, 128, 256]
+    assert copy_lengths(4, 20) == [10, 10, 20, 20]
+    assert copy_lengths(3, 9) == [9, 9, 9]
+    assert copy_lengths(2, 256) == [8, 64]

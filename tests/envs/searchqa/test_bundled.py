@@ -35,8 +35,8 @@ def test_counts_are_those_promised() -> None:
 
 
 def test_the_small_world_is_small() -> None:
-    assert len(bundled_corpus("small")) == 1500
-    assert len(bundled_questions("train", "small")) >= 2000
+    assert len(bundled_corpus("small")) == 5450
+    assert len(bundled_questions("train", "small")) >= 10_000
     assert len(bundled_questions("test", "small")) >= 300
     lengths = [len(p.contents.split()) for p in bundled_corpus("small")]
     assert mean(lengths) < 30 and max(lengths) <= 40

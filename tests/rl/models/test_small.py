@@ -90,3 +90,27 @@ def test_a_saved_policy_is_opened_by_the_same_door_as_any(tmp_path):
     assert next(opened.model.parameters()).dtype == torch.bfloat16
     assert opened.name == str(folder)
     assert not opened.model.training
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5])
+def test_a_head_that_looks_back_prefers_that_distance(distance):
+    made = build_small(tokenizer(), layers=1, width=32, heads=2, lookback=(distance,), seed=3)
+    made.model.set_attn_implementation("eager")
+    ids = torch.randint(5, 300, (1, 40), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        weights = made.model(input_ids=ids, output_attentions=True).attentions[0][0]
+    place = torch.arange(20, 40)
+    assert (weights[0, 20:].argmax(1) == place - distance).float().mean() > 0.8
+    assert (weights[1, 20:].argmax(1) == place - distance).float().mean() < 0.5
+
+
+def test_without_lookback_the_weights_are_the_plain_ones():
+    plain = build_small(tokenizer(), layers=1, width=32, heads=2, seed=3).model.state_dict()
+    again = build_small(tokenizer(), layers=1, width=32, heads=2, lookback=(), seed=3).model.state_dict()
+    assert all(torch.equal(plain[name], again[name]) for name in plain)
+
+
+@pytest.mark.parametrize("lookback", [(0,), (1, 2, 3)])
+def test_impossible_lookback_is_refused(lookback):
+    with pytest.raises(ConfigError, match="lookback"):
+        build_small(tokenizer(), layers=1, width=32, heads=2, lookback=lookback)
