@@ -96,7 +96,7 @@ def benchmark(
     cold = (time.process_time() - started) / len(ids)
     scripts = [_script(opened, task_id, seat, agent) for task_id in ids]
     steps = sum(map(len, scripts))
-    calibration = 1 / _best(passes, _workload)
+    calibration = calibrated(passes)
     session = steps / _best(passes, lambda: _play_sessions(opened, ids, scripts))
     vector = TextVectorEnv(opened, num_envs=len(ids), split=split, max_steps=10 * ROLLOUT_STEPS)
     env = vector.envs[0]
@@ -149,6 +149,11 @@ def memory(env_id: str, **world: Any) -> float:
     if done.returncode:
         raise CraftError("the memory measurement failed", where=done.stderr.strip().splitlines()[-1])
     return float(done.stdout) / 1e6
+
+
+def calibrated(passes: int = 3) -> float:
+    """Passes of the fixed workload per CPU second, which speeds of other machines or days are divided by."""
+    return 1 / _best(passes, _workload)
 
 
 def open_all(world: World) -> None:

@@ -35,6 +35,7 @@ _RESULTS: Final = 1 << 20
 _TERM_BYTES: Final = 32
 _BEST_BYTES: Final = 16
 _SECONDS: Final = 120
+_FEW_TERMS: Final = 64
 _REMEDY: Final = "install a C compiler (gcc or clang), or search without it: slower, with equal results"
 
 Ranked = list[tuple[list[int], list[float]]]
@@ -88,13 +89,20 @@ class KernelRanking:
             first.append(len(numbers))
         most = max(map(len, queries), default=0) + 1
         scratch = self._scratch(k, most, len(queries))
-        given = (np.array(first, np.int64), np.array(numbers, np.int32), np.array(times, np.int32))
+        if len(queries) == 1 and len(numbers) <= _FEW_TERMS:
+            # Writing into arrays whose addresses are known is half the work of a short search.
+            count = len(numbers)
+            scratch.first[1], scratch.numbers[:count], scratch.times[:count] = count, numbers, times
+            pointers = scratch.given
+        else:
+            given = (np.array(first, np.int64), np.array(numbers, np.int32), np.array(times, np.int32))
+            pointers = tuple(_pointer(values) for values in given)
         self._rank(
             *self._pointers,
             self._documents,
             len(self._arrays[0]),
             len(queries),
-            *[_pointer(values) for values in given],
+            *pointers,
             k,
             *scratch.pointers,
         )
@@ -138,6 +146,10 @@ class _Scratch:
             self.counts,
         )
         self.pointers = tuple(_pointer(values) for values in self._arrays)
+        self.first = np.zeros(2, np.int64)
+        self.numbers = np.zeros(_FEW_TERMS, np.int32)
+        self.times = np.zeros(_FEW_TERMS, np.int32)
+        self.given = tuple(_pointer(values) for values in (self.first, self.numbers, self.times))
 
 
 def _pointer(values: NDArray[Any]) -> ctypes.c_void_p:

@@ -17,6 +17,7 @@ class WebShopEnv(TextEnv):
         data: ``"bundled"`` (a generated catalogue) or ``"official"`` (the original's files).
         split: ``train``, ``valid``, ``test``; official data also ``legacy``, ``legacy_train``.
         size: ``"full"`` or ``"small"`` shop; only bundled data has a small one.
+        products: bundled data only: the same goals in a generated catalogue of this many products.
         data_dir: official files; else ``CRAFT_DATA``, else the user's data folder.
         goals: ``"synthetic"`` or ``"human"`` instructions.
         compat: ``"strict"``, or ``"upstream"`` for the original with its mistakes.
@@ -37,6 +38,7 @@ class WebShopEnv(TextEnv):
         data: str = "bundled",
         split: str = "train",
         size: str = "full",
+        products: int | None = None,
         data_dir: str | Path | None = None,
         goals: str = "synthetic",
         compat: str = "strict",
@@ -49,6 +51,7 @@ class WebShopEnv(TextEnv):
         world = load_world(
             data=data,
             size=size,
+            products=products,
             data_dir=data_dir,
             goals=goals,
             compat=compat,
@@ -67,6 +70,7 @@ class WebShopVectorEnv(TextVectorEnv):
         num_envs: int = 1,
         data: str = "bundled",
         size: str = "full",
+        products: int | None = None,
         data_dir: str | Path | None = None,
         goals: str = "synthetic",
         compat: str = "strict",
@@ -79,6 +83,7 @@ class WebShopVectorEnv(TextVectorEnv):
         world = load_world(
             data=data,
             size=size,
+            products=products,
             data_dir=data_dir,
             goals=goals,
             compat=compat,

@@ -24,6 +24,7 @@ QUERY_SLOT: Final = "search[<your query>]"
 
 NO_OPTIONS: Final[Mapping[str, str]] = MappingProxyType({})
 BASE_URL: Final = "http://127.0.0.1:3000"
+_sorted_json: Final = json.JSONEncoder(sort_keys=True).encode
 _PAGE_NAMES: Final = ("search_results", "item_page", "item_sub_page", "done")
 
 
@@ -72,7 +73,7 @@ def url_of(page: Page, session: str) -> str:
 
 def options_json(page: Page) -> str:
     """The chosen options as the last page shows them: keys sorted, letters that HTML reserves escaped."""
-    text = json.dumps(dict(page.options), sort_keys=True)
+    text = _sorted_json(dict(page.options))
     for letter in "<>&'":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text

@@ -6,7 +6,8 @@ empty text makes no node, blanks with a line break are dropped, other blanks bec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from craft_envs.webshop.pages import BACK, BUY, NEXT, PREV, SUB_PAGES, Page
@@ -67,65 +68,91 @@ class Header:
 class ProductView:
     """One product, ready to be put on pages; the same for all episodes.
 
+    Its line of a results page is made at once, the rest when somebody opens it.
+
     Args:
         product: the product.
+        accepted: whether a click on a name is accepted under the shop's rules.
     """
 
-    __slots__ = (
-        "actions",
-        "clickables",
-        "groups",
-        "item",
-        "item_rich_end",
-        "link",
-        "open",
-        "product",
-        "result",
-        "result_rich",
-        "result_visited",
-        "subs",
-        "subs_rich",
-    )
-
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, accepted: Callable[[str], bool]) -> None:
         """See the class."""
         self.product = product
-        line = nodes(product.title) + nodes(product.price_text)
-        rich = "".join(f"{text}\n" for text in line)
+        self._accepted = accepted
+        line = nodes(product.title, product.price_text)
         self.result = joined([product.asin, *line])
-        self.result_rich = f"\n{button(product.asin)}{rich}"
-        self.result_visited = f"\n{clicked(product.asin)}{rich}"
-        self.groups = tuple(
-            (name, nodes(name), tuple((value, nodes(value)) for value in values))
-            for name, values in product.options.items()
-        )
-        facts = [*nodes(product.title), f"Price: {product.price_text}", "Rating: N.A."]
+        self.link = product.asin.lower()
+        """What a click on a hit is called."""
+        self.open = f"click[{self.link}]" if accepted(self.link) else ""
+        """The action that opens the product; empty where the rules make it impossible."""
+
+    @cached_property
+    def result_rich(self) -> str:
+        """Its line of a results page, mode ``text_rich``."""
+        return f"\n{button(self.product.asin)}{self._line_rich}"
+
+    @cached_property
+    def result_visited(self) -> str:
+        """The same once it has been opened."""
+        return f"\n{clicked(self.product.asin)}{self._line_rich}"
+
+    @cached_property
+    def item(self) -> str:
+        """Its page below the instruction, mode ``text``."""
         choices = [
             node for _, head, values in self.groups for node in (*head, *(n for _, v in values for n in v))
         ]
-        self.item = joined([*_BUTTONS_BEFORE, *choices, *facts, *_ITEM_BUTTONS])
-        self.item_rich_end = "".join(f"{text}\n" for text in facts) + "".join(map(button, _ITEM_BUTTONS))
-        contents: tuple[list[str], ...] = (
+        return joined([*_BUTTONS_BEFORE, *choices, *self._facts, *_ITEM_BUTTONS])
+
+    @cached_property
+    def subs(self) -> dict[str, str]:
+        """Name of a sub-page -> what stands below the instruction, mode ``text``."""
+        return {name: joined([*_BUTTONS_BEFORE, *texts]) for name, texts in self._contents()}
+
+    @cached_property
+    def subs_rich(self) -> dict[str, str]:
+        """The same in mode ``text_rich``."""
+        return {
+            name: BEFORE_RICH + "".join(f"{text}\n" for text in texts) for name, texts in self._contents()
+        }
+
+    @cached_property
+    def groups(self) -> tuple[tuple[str, list[str], tuple[tuple[str, list[str]], ...]], ...]:
+        """Option groups: name, its nodes, (value, its nodes) of each value."""
+        return tuple(
+            (name, nodes(name), tuple((value, nodes(value)) for value in values))
+            for name, values in self.product.options.items()
+        )
+
+    @cached_property
+    def clickables(self) -> tuple[str, ...]:
+        """Lower-cased names of all that looks clickable on its page."""
+        values = (value for group in self.product.options.values() for value in group)
+        names = (BACK, PREV, *(name.lower() for name in SUB_PAGES), BUY, *values)
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def actions(self) -> list[str]:
+        """Admissible actions of its page."""
+        return [f"click[{name}]" for name in self.clickables if self._accepted(name)]
+
+    @property
+    def _line_rich(self) -> str:
+        return "".join(f"{text}\n" for text in nodes(self.product.title, self.product.price_text))
+
+    @property
+    def _facts(self) -> list[str]:
+        product = self.product
+        return [*nodes(product.title), f"Price: {product.price_text}", "Rating: N.A."]
+
+    def _contents(self) -> zip[tuple[str, list[str]]]:
+        product = self.product
+        texts = (
             nodes(product.description),
             [node for bullet in product.bullets for node in nodes(f" {bullet}")],
-            [],
+            list[str](),
         )
-        self.subs = {
-            name: joined([*_BUTTONS_BEFORE, *texts]) for name, texts in zip(SUB_PAGES, contents, strict=True)
-        }
-        self.subs_rich = {
-            name: BEFORE_RICH + "".join(f"{text}\n" for text in texts)
-            for name, texts in zip(SUB_PAGES, contents, strict=True)
-        }
-        values = (value for group in product.options.values() for value in group)
-        names = (BACK, PREV, *(name.lower() for name in SUB_PAGES), BUY, *values)
-        self.clickables = tuple(dict.fromkeys(names))
-        self.link = product.asin.lower()
-        """What a click on a hit is called."""
-        self.open = ""
-        """The action that opens the product; empty where the rules make it impossible. Set by the shop."""
-        self.actions: list[str] = []
-        """Admissible actions of the item page. Set by the shop."""
+        return zip(SUB_PAGES, texts, strict=True)
 
     def item_rich(self, chosen: Mapping[str, str] | None, url: str) -> tuple[str, str]:
         """What stands above the instruction, then what stands below it.
@@ -145,7 +172,8 @@ class ProductView:
                     if marked:
                         above = f"You have clicked {text}.\n{above}"
                     below.append("  " + (clicked(text) if marked else button(text)))
-        below.append(self.item_rich_end)
+        below += [f"{text}\n" for text in self._facts]
+        below += map(button, _ITEM_BUTTONS)
         return above, "".join(below)
 
 
@@ -193,7 +221,7 @@ def results_rich(
     return "".join(parts)
 
 
-def done_nodes(asin: str, options: str, reward: float) -> tuple[str, ...]:
+def done_nodes(asin: str, options: str, reward: float) -> list[str]:
     """All text of the last page; the original leaves most of its fields unset.
 
     Args:
@@ -201,16 +229,31 @@ def done_nodes(asin: str, options: str, reward: float) -> tuple[str, ...]:
         options: the chosen options as JSON.
         reward: as ``Breakdown.reward``.
     """
-    none = "None"
-    return (
-        *("Thank you for shopping with us!", "Your code: ", none, " (Paste it in your MTurk interface.)"),
-        *("Purchased", "asin", asin, "options", options, "attrs", none, "category", none, "query", none),
-        *("product category", none, "Target", "asin", "options", "attrs", "price upper", "instuction text"),
-        *("category", "product category", "query", "Goal ", none, "Reward"),
-        *("Your score (min 0.0, max 1.0)", str(reward), "Reward Details ", none),
-    )
+    return [*_DONE[0], asin, "options", options, *_DONE[1], str(reward), *_DONE[2]]
 
 
+def done_text(asin: str, options: str, reward: float) -> str:
+    """The last page in the mode ``text``; see ``done_nodes``."""
+    if asin.strip() and options.strip():
+        parts = (_DONE_TEXT[0], asin.strip(), "options", options.strip(), _DONE_TEXT[1], str(reward))
+        return SEPARATOR.join((*parts, _DONE_TEXT[2]))
+    return joined(nodes(*done_nodes(asin, options, reward)))
+
+
+_NONE: Final = "None"
+_DONE: Final = (
+    (
+        *("Thank you for shopping with us!", "Your code: ", _NONE, " (Paste it in your MTurk interface.)"),
+        *("Purchased", "asin"),
+    ),
+    (
+        *("attrs", _NONE, "category", _NONE, "query", _NONE, "product category", _NONE),
+        *("Target", "asin", "options", "attrs", "price upper", "instuction text"),
+        *("category", "product category", "query", "Goal ", _NONE, "Reward", "Your score (min 0.0, max 1.0)"),
+    ),
+    ("Reward Details ", _NONE),
+)
+_DONE_TEXT: Final = tuple(joined(part) for part in _DONE)
 NEXT_ACTION: Final = f"click[{NEXT}]"
 PREV_ACTION: Final = f"click[{PREV}]"
 BACK_ACTION: Final = f"click[{BACK}]"

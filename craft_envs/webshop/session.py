@@ -35,7 +35,7 @@ from craft_envs.webshop.render_text import (
     Header,
     ProductView,
     done_nodes,
-    joined,
+    done_text,
     nodes,
     result_buttons,
     results_rich,
@@ -300,7 +300,7 @@ class ShopSession:
             return header.plain + self.shop.view(page.asin).item
         if page.kind == "sub":
             return header.plain + self.shop.view(page.asin).subs[page.sub_page]
-        return joined(self._done_nodes())
+        return done_text(page.asin, options_json(page), self.score)
 
     def text_rich(self) -> str:
         """The page in the mode ``text_rich``."""
@@ -322,7 +322,8 @@ class ShopSession:
             return f"{above}{header.rich}{below}"
         if page.kind == "sub":
             return header.rich + self.shop.view(page.asin).subs_rich[page.sub_page]
-        return "".join(f"{text}\n" for text in self._done_nodes())
+        texts = nodes(*done_nodes(page.asin, options_json(page), self.score))
+        return "".join(f"{text}\n" for text in texts)
 
     def html(self) -> str:
         """The page in the mode ``html``."""
@@ -343,9 +344,6 @@ class ShopSession:
             view = self.shop.view
             self._shown = [view(asin) for asin in self.results()]
         return self._shown
-
-    def _done_nodes(self) -> list[str]:
-        return nodes(*done_nodes(self.page.asin, options_json(self.page), self.score))
 
     def anchor(self) -> str:
         """Key of the agent-visible state: the page's text, the chosen options, visited marks where shown."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
+from craft_envs.search.bm25 import Bm25Searcher
 from craft_envs.search.hits import Searcher
 from craft_envs.webshop.pages import NO_OPTIONS, RESULTS_SHOWN, parsed_action
 from craft_envs.webshop.product import Catalogue, Goal, Product
@@ -98,6 +99,8 @@ class Shop:
         )
 
     def _found(self, query: str) -> tuple[str, ...]:
+        if isinstance(self.searcher, Bm25Searcher):
+            return self.searcher.ids(query, RESULTS_SHOWN)
         return tuple(hit.doc_id for hit in self.searcher.search([query], RESULTS_SHOWN)[0])
 
     def _with(self, field: str, value: str) -> tuple[str, ...]:
@@ -105,10 +108,7 @@ class Shop:
         return tuple(product.asin for product in products if getattr(product, field) == value)
 
     def _view(self, asin: str) -> ProductView:
-        view = ProductView(self.catalogue.product(asin))
-        view.actions = [f"click[{name}]" for name in view.clickables if self.accepted(name)]
-        view.open = f"click[{view.link}]" if self.accepted(view.link) else ""
-        return view
+        return ProductView(self.catalogue.product(asin), self.accepted)
 
     def accepted(self, name: str) -> bool:
         """``click[name]`` reaches what is called so on a page."""

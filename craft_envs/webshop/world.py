@@ -10,6 +10,7 @@ from typing import Final, Literal, cast
 
 from craft_envs.data import data_root
 from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.progress import TerminalProgress
 from craft_envs.search.hits import Searcher
 from craft_envs.webshop.product import Catalogue, Goal, document_text
 from craft_envs.webshop.render_text import Header
@@ -25,6 +26,8 @@ _DATA: Final = ("bundled", "official")
 _REGISTERS: Final[tuple[Register, ...]] = ("synthetic", "human")
 _ENGINES: Final = ("native", "pyserini")
 _KEPT_HEADERS: Final = 4_096
+_FEWEST, _MOST = 1_200, 100_000_000
+"""Products of a generated catalogue: those that the goals ask for, what the format of the cache can hold."""
 
 
 class WebShopWorld:
@@ -83,6 +86,7 @@ def load_world(
     *,
     data: str = "bundled",
     size: str = "full",
+    products: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     goals: str = "synthetic",
     compat: str = "strict",
@@ -94,6 +98,9 @@ def load_world(
     Args:
         data: ``"bundled"`` (generated) or ``"official"`` (the original's files), never one for the other.
         size: ``"full"`` or ``"small"`` shop, for bundled data only.
+        products: bundled data of full size only: play the same goals in a generated catalogue of this many
+            products, kept memory-mapped in the cache folder; the first call makes it, some seconds for each
+            100,000. The bundled 1,200 in memory when ``None``.
         data_dir: official data only: their folder or file; else ``CRAFT_DATA``, else the user's data folder.
         goals: ``"synthetic"`` ("Find me ..."), or ``"human"`` for instructions as people write them.
         compat: ``"strict"``, or ``"upstream"`` for the original with its mistakes.
@@ -104,6 +111,7 @@ def load_world(
         ConfigError: a value is unknown or contradicts another one; the engine is not installed.
         DataNotFound: the official files are not there.
         DataMismatch: they are damaged.
+        OSError: the cache folder cannot be written.
     """
     _one_of("data", data, _DATA)
     _one_of("goals", goals, _REGISTERS)
@@ -119,10 +127,13 @@ def load_world(
             f"the official shop comes in one size, size is {shown(size)}",
             remedy='leave size out, or use data="bundled"',
         )
+    if products is not None:
+        _check_products(products, data, size)
     folder = None if data == "bundled" else data_root(data_dir).absolute()
     return _load(
         data,
         size,
+        products,
         folder,
         cast(Register, goals),
         cast(Compat, compat),
@@ -135,19 +146,23 @@ def load_world(
 def _load(
     data: str,
     size: str,
+    products: int | None,
     folder: Path | None,
     register: Register,
     compat: Compat,
     engine: str,
     observation: Observation,
 ) -> WebShopWorld:
-    catalogue, tasks = _tasks(data, size, folder, register)
-    shop = Shop(catalogue, _searcher(data, size, folder, engine), compat=compat, observation=observation)
+    catalogue, tasks = _tasks(data, size, products, folder, register)
+    searcher = _searcher(data, size, products, folder, engine)
+    shop = Shop(catalogue, searcher, compat=compat, observation=observation)
     return WebShopWorld(shop, tasks)
 
 
 @cache
-def _tasks(data: str, size: str, folder: Path | None, register: Register) -> tuple[Catalogue, ShopTasks]:
+def _tasks(
+    data: str, size: str, products: int | None, folder: Path | None, register: Register
+) -> tuple[Catalogue, ShopTasks]:
     if data == "official":
         from craft_envs.webshop.official import official_shop
 
@@ -164,7 +179,16 @@ def _tasks(data: str, size: str, folder: Path | None, register: Register) -> tup
 
     bundled = bundled_shop(size)
     parts = {split: bundled.goals(split, register) for split in SPLITS}
-    return bundled.catalogue, ShopTasks(bundled.catalogue, parts)
+    catalogue = bundled.catalogue if products is None else _generated(products)
+    return catalogue, ShopTasks(catalogue, parts)
+
+
+@cache
+def _generated(count: int) -> Catalogue:
+    from craft_envs.webshop.store import generated_catalogue
+
+    with TerminalProgress("generating products") as progress:
+        return generated_catalogue(count, progress=progress)
 
 
 def _numbers(goals: tuple[Goal, ...]) -> dict[str, int]:
@@ -172,8 +196,8 @@ def _numbers(goals: tuple[Goal, ...]) -> dict[str, int]:
 
 
 @cache
-def _searcher(data: str, size: str, folder: Path | None, engine: str) -> Searcher:
-    return searcher_of(_tasks(data, size, folder, "synthetic")[0], engine=engine)
+def _searcher(data: str, size: str, products: int | None, folder: Path | None, engine: str) -> Searcher:
+    return searcher_of(_tasks(data, size, products, folder, "synthetic")[0], engine=engine)
 
 
 def searcher_of(catalogue: Catalogue, *, engine: str = "native") -> Searcher:
@@ -194,13 +218,32 @@ def searcher_of(catalogue: Catalogue, *, engine: str = "native") -> Searcher:
     from craft_envs.search.bm25 import Bm25Searcher
     from craft_envs.search.index import cached_index
 
-    return Bm25Searcher(
-        cached_index(lambda: _documents(catalogue), name="webshop", content_hash=catalogue.content_hash)
-    )
+    with TerminalProgress("indexing products") as progress:
+        index = cached_index(
+            lambda: _documents(catalogue),
+            name="webshop",
+            content_hash=catalogue.content_hash,
+            progress=progress,
+            total=len(catalogue),
+        )
+    return Bm25Searcher(index)
 
 
 def _documents(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     return ((asin, document_text(catalogue.product(asin))) for asin in catalogue.asins())
+
+
+def _check_products(products: object, data: str, size: str) -> None:
+    if data == "official" or size != "full":
+        raise ConfigError(
+            f"products is {shown(products)}, which only the generated shop of full size can have",
+            where=f"data={data}, size={size}",
+            remedy="leave products out",
+        )
+    if not isinstance(products, int) or isinstance(products, bool) or not _FEWEST <= products <= _MOST:
+        raise ConfigError(
+            f"products is {shown(products)}", remedy=f"give a whole number from {_FEWEST} to {_MOST}"
+        )
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

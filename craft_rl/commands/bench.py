@@ -20,6 +20,9 @@ COMMANDS = {
         "craft_rl.commands.bench_rollout:main", "share of model, world, tokens in a rollout's wall time"
     ),
     "methods": Command("craft_rl.commands.bench_methods:main", "what one update of each method costs"),
+    "webshop": Command(
+        "craft_rl.commands.bench_webshop:run", "the shop at any size: build, start, steps/s, search, memory"
+    ),
     "search": Command("craft_rl.commands.bench_search:main", "build, open, query times of the search engine"),
     "recall": Command("craft_rl.commands.bench_recall:run", "gold passages that Search-QA's retrievers find"),
 }
