@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from craft_envs.errors import ConfigError
+from craft_rl.adapter_settings import ArcaConfig, LoraConfig, check_token_weights
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.agent.prompt import PromptSettings
 from craft_rl.correction import IbpoConfig, check_correction
@@ -181,6 +182,10 @@ class TrainConfig:
     """Which skills the teacher reads, where they stand."""
     ibpo: IbpoConfig = field(default=IbpoConfig(), metadata=LATER)
     """Corrections of failed siblings; only method ibpo has them."""
+    lora: LoraConfig = field(default=LoraConfig(), metadata=LATER)
+    """Train a low-rank adapter instead of all weights."""
+    arca: ArcaConfig = field(default=ArcaConfig(), metadata=LATER)
+    """Token weights; only method arca has them."""
     passes: int = 1
     """Passes over the data of one update."""
     minibatches: int = 1
@@ -292,6 +297,9 @@ class TrainConfig:
             reward_scale=self.reward_scale,
             invalid_penalty=self.invalid_penalty,
         )
+        check_token_weights(
+            method=row.name, weighs=row.token_weights, arca=self.arca, policy_coef=self.policy_coef
+        )
         distilled = self.distill.coef if row.teacher in row.terms else 0.0
         if not (self.policy_coef or self.kl_coef or self.entropy_coef or distilled):
             raise ConfigError("every term of the loss has weight 0", remedy="raise policy_coef")
@@ -314,6 +322,16 @@ class TrainConfig:
     def has_reference(self) -> bool:
         """The weights of the start are kept beside the policy."""
         return self.kl_coef > 0 or self.log_kl
+
+    @property
+    def needs_adapter(self) -> bool:
+        """The method compares the policy with what lies below its adapter."""
+        return method_row(self.method).token_weights
+
+    @property
+    def weighs_tokens(self) -> bool:
+        """Tokens of one response count differently; scheme uniform is the baseline, without any weight."""
+        return self.needs_adapter and self.arca.scheme != "uniform"
 
     @property
     def has_teacher(self) -> bool:

@@ -45,6 +45,8 @@ class Method:
     """What turns advantages into token advantages, for a teacher that enters there."""
     corrects: bool = False
     """Whether failed siblings are corrected, see ``correction.py``."""
+    token_weights: bool = False
+    """Tokens are weighed by what an adapter does, see credit/adapter_residual.py; the policy needs one."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``TrainConfig`` with the values of the paper."""
     paper: str
@@ -162,6 +164,16 @@ METHODS: Mapping[str, Method] = {
             corrects=True,
             defaults=_PUBLISHED | {"ibpo": IbpoConfig(weight=0.6, mask=True)},
             paper="arXiv 2605.16302, Implicit Behavior Policy Optimization (abstract; the rest is ours)",
+        ),
+        Method(
+            name="arca",
+            summary="GRPO on a LoRA policy whose tokens count as the adapter moves their hidden state.",
+            estimator="grpo",
+            divides_by_std=True,
+            terms=("policy", "kl", "entropy"),
+            token_weights=True,
+            defaults=_PUBLISHED,
+            paper="arXiv 2606.00257, Adapter-Residual Credit Assignment",
         ),
     )
 }

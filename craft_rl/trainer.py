@@ -18,13 +18,15 @@ from craft_envs.core import World
 from craft_envs.data import write_json
 from craft_envs.errors import CheckpointMismatch, ConfigError
 from craft_rl import checkpoint as checkpoints
+from craft_rl.adapter_settings import check_adapter
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.checkpoint import Checkpoint
 from craft_rl.config import TrainConfig, differences, fingerprint, to_mapping
 from craft_rl.corrector import Corrections, Corrector
 from craft_rl.engine.protocol import Engine
 from craft_rl.grading import Graded, grade
-from craft_rl.models.load import Policy, load_policy, save_policy
+from craft_rl.models.load import Policy, save_policy
+from craft_rl.models.lora import has_adapter, restore_weights
 from craft_rl.report.jsonl import MetricsFile
 from craft_rl.report.metrics import per_type_success, trajectory_metrics
 from craft_rl.report.trackers import TensorBoard, Tracker
@@ -143,6 +145,8 @@ class Trainer:
                 f"eval_every is {config.eval_every}, evaluator is {'given' if evaluator else 'missing'}",
                 remedy="give both or neither",
             )
+        adapted = has_adapter(policy.model)
+        check_adapter(config.method, config.needs_adapter, config.lora, adapted)
         self.config, self.policy, self.world, self.engine, self.io = config, policy, world, engine, policy_io
         self.run_dir, self.folder = run_dir, run_dir / "checkpoints"
         self.order = TaskOrder(
@@ -151,7 +155,8 @@ class Trainer:
             seed=config.seed,
             limit=config.world.tasks,
         )
-        reference = copy.deepcopy(policy.model) if config.has_reference else None
+        # below its adapter a LoRA policy still is what it was at this moment
+        reference = copy.deepcopy(policy.model) if config.has_reference and not adapted else None
         self.learner = Learner(
             policy.model, config, temperature=config.sampling.temperature, reference=reference
         )
@@ -317,6 +322,7 @@ class Trainer:
             "grad_norm": learned.grad_norm,
             "learning_rate": learned.learning_rate,
             **learned.teacher,
+            **learned.weights,
         }
 
     def _due(self, every: int) -> bool:
@@ -367,9 +373,7 @@ class Trainer:
                 where=str(last.path),
                 remedy="resume with the settings of its config.json, or choose another folder",
             )
-        dtype = str(next(self.policy.model.parameters()).dtype).removeprefix("torch.")
-        loaded = load_policy(last.model, dtype=dtype)
-        self.policy.model.load_state_dict(loaded.model.state_dict())
+        restore_weights(self.policy, last.model)
         stored = torch.load(last.path / "optimizer.pt", weights_only=True)
         self.learner.optimizer.load_state_dict(stored["optimizer"])
         torch.set_rng_state(stored["torch_rng"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,8 +20,9 @@ from craft_rl.methods import method
 from craft_rl.optim import build_optimizer, clip_gradients, rate_at, set_rate
 from craft_rl.rollout.seeds import named_seed
 from craft_rl.teacher_terms import Gates, TeacherTerms
-from craft_rl.tokens.pack import MicroBatch, micro_batches
-from craft_rl.tokens.score import token_logprobs
+from craft_rl.token_weights import Evidence, gather, needs_second_look, weigh
+from craft_rl.tokens.pack import MicroBatch, micro_batches, token_units
+from craft_rl.tokens.score import Scored, token_logprobs
 from craft_rl.types import TokenBatch
 
 
@@ -52,6 +52,8 @@ class Learned:
     """Metrics of the teacher's gap, of the gates; empty without a teacher."""
     reference_kl: float | None = None
     """KL to the reference by ``kl_kind``, weighted like the loss; None without a reference."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Metrics of the token weights; empty without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,10 @@ class Columns:
     """[N] log-probs of the frozen reference; None when no term needs them."""
     teacher: TeacherTerms | None = None
     """The teacher's part of the loss; None when it has none."""
+    seen: Evidence | None = None
+    """What the token weights were made of; None when there are none."""
+    weighing: dict[str, float] = field(default_factory=dict)
+    """Metrics of the token weights."""
 
 
 class Learner:
@@ -88,9 +94,10 @@ class Learner:
             config: loss, optimiser, number of updates.
             temperature: that of the sampler; log-probs are taken at the same.
             reference: frozen model of the KL, on the model's device; must be given iff
-                ``config.has_reference``.
+                ``config.has_reference``, never to a LoRA policy: its reference lies below the adapter.
         """
-        if (reference is not None) != config.has_reference:
+        self._adapter_off = getattr(model, "disable_adapter", None)
+        if (reference is not None) != (config.has_reference and self._adapter_off is None):
             raise ValueError("A reference model must be given exactly when the settings ask for its KL.")
         self.model = model.eval()
         self.reference = reference.eval().requires_grad_(False) if reference is not None else None
@@ -115,7 +122,7 @@ class Learner:
         """
         config = self.config
         columns = self.columns(batch, update=update)
-        learned = Learned(tokens=int(batch.loss_mask.sum()))
+        learned = Learned(tokens=int(batch.loss_mask.sum()), weights=columns.weighing)
         needed = needed_sequences(batch, config)
         old = self._old_logprobs(batch, columns, needed)
         if columns.reference is not None and not config.kl_coef:
@@ -232,8 +239,19 @@ class Learner:
             return torch.from_numpy(values).to(self._device, self._dtype)
 
         reference = None
+        advantages, told = column(batch.advantages), dict[str, float]()
+        seen = None
+        if self.config.weighs_tokens:
+            rows = [row for row, wanted in enumerate(needed_sequences(batch, self.config)) if wanted]
+            seen = self._look(batch, rows)
+            advantages, told = weigh(batch, rows, seen, advantages, self.config.arca)
         if self.reference is not None:
             reference = self.score_batch(self.reference, batch, range(len(batch)))
+        elif self._adapter_off is not None and self.config.has_reference:
+            reference = seen.reference if seen is not None and self.config.kl_coef > 0 else None
+            if reference is None:
+                with self._adapter_off():
+                    reference = self.score_batch(self.model, batch, range(len(batch)))
         teacher = None
         if self.config.teacher_weight(update) > 0:
             if batch.teacher_logprobs is None:
@@ -243,10 +261,24 @@ class Learner:
                 self.config, column(batch.teacher_logprobs), update=update, vocab_size=vocabulary
             )
         return Columns(
-            advantages=column(batch.advantages),
+            advantages=advantages,
             behaviour=column(batch.behaviour_logprobs),
             reference=reference,
             teacher=teacher,
+            seen=seen,
+            weighing=told,
+        )
+
+    def _look(self, batch: TokenBatch, rows: Sequence[int]) -> Evidence:
+        """What the token weights are made of, by the weights before the first optimiser step."""
+        twice = needs_second_look(self.config.arca.scheme)
+        return gather(
+            batch,
+            rows,
+            lambda micro: self._scored(self.model, micro, entropy=True, hidden=True),
+            self._adapter_off if twice else None,
+            micro_batch_tokens=self.config.micro_batch_tokens,
+            like=torch.zeros(len(batch.token_ids), dtype=self._dtype, device=self._device),
         )
 
     @torch.no_grad()
@@ -275,18 +307,27 @@ class Learner:
             return columns.behaviour
         if self.config.always_on_policy:
             return None
+        if columns.seen is not None:
+            return columns.seen.logprobs
         return self.score_batch(self.model, batch, [row for row, wanted in enumerate(needed) if wanted])
 
     def _score(
         self, model: nn.Module, micro: MicroBatch, *, entropy: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """[M] places on the batch's axis, log-probs, entropies of the tokens under the mask."""
+        index, scored = self._scored(model, micro, entropy=entropy)
+        return index, scored.logprobs, scored.entropy
+
+    def _scored(
+        self, model: nn.Module, micro: MicroBatch, *, entropy: bool, hidden: bool = False
+    ) -> tuple[Tensor, Scored]:
         mask = torch.from_numpy(micro.loss_mask).to(self._device)
         ids = torch.from_numpy(micro.token_ids).to(self._device)
         with self._autocast():
-            scored = token_logprobs(model, ids, mask, temperature=self.temperature, entropy=entropy)
-        index = torch.from_numpy(micro.index[micro.loss_mask]).to(self._device)
-        return index, scored.logprobs, scored.entropy
+            scored = token_logprobs(
+                model, ids, mask, temperature=self.temperature, entropy=entropy, hidden=hidden
+            )
+        return torch.from_numpy(micro.index[micro.loss_mask]).to(self._device), scored
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.config.autocast == "bf16":
@@ -305,19 +346,7 @@ def loss_weights(
             counts in the denominators, so that leaving out its forward pass changes nothing.
         aggregation: what gets equal weight, see ``loss/aggregate.py``.
     """
-    chosen = np.zeros(len(batch.token_ids), dtype=np.bool_)
-    unit = np.zeros(len(batch.token_ids), dtype=np.int64)
-    names: dict[object, int] = {}
-    for row in rows:
-        start, end = int(batch.sequence_starts[row]), int(batch.sequence_starts[row + 1])
-        chosen[start:end] = batch.loss_mask[start:end]
-        trajectory = batch.trajectory_ids[row]
-        if aggregation == "trajectory":
-            unit[start:end] = names.setdefault(trajectory, len(names))
-        elif aggregation == "step":
-            edges = [*batch.step_starts[row].tolist(), end - start]
-            for step, (low, high) in zip(batch.step_ids[row], itertools.pairwise(edges), strict=True):
-                unit[start + low : start + high] = names.setdefault((trajectory, step), len(names))
+    unit, chosen = token_units(batch, rows, "step" if aggregation == "step" else "trajectory")
     mask = torch.from_numpy(chosen)
     if aggregation == "token":
         return token_mean_weights(mask)

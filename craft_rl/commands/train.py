@@ -12,6 +12,7 @@ import tyro
 
 from craft_envs.data import write_json
 from craft_envs.errors import ConfigError
+from craft_rl.adapter_settings import check_adapter
 from craft_rl.cli import value_of
 from craft_rl.config import TrainConfig, from_mapping, to_mapping
 
@@ -25,7 +26,8 @@ class TrainCommand:
     """Train a policy by playing: groups of siblings, advantages inside each group, clipped policy loss."""
 
     out: Path
-    """Folder of the run: metrics.jsonl, curves.png, checkpoints; the policy is written to OUT/model."""
+    """Folder of the run: metrics.jsonl, curves.png, checkpoints; the policy is written to OUT/model, with
+    lora.rank merged into its base, the adapter alone to OUT/adapter."""
     model: str
     """Folder or hub id of the policy to start from."""
     resume: bool = False
@@ -91,6 +93,7 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     from craft_rl.checkpoint import checkpoints
     from craft_rl.engine.hf import open_engine
     from craft_rl.models.load import load_policy, save_policy
+    from craft_rl.models.lora import has_adapter, merged, with_lora
     from craft_rl.report.console import ProgressBar
     from craft_rl.report.jsonl import read_metrics
     from craft_rl.report.plots import plot_curves
@@ -104,10 +107,12 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
         raise ConfigError(
             f"panel is {command.panel!r}, eval_every {config.eval_every}", remedy="give both or neither"
         )
+    check_adapter(config.method, config.needs_adapter, config.lora)
     world = open_world(config.world)
     # Looked at now: a panel of another world would otherwise stop the run at its first evaluation.
     panels = open_panels(() if command.panel is None else (command.panel,), config.world)
     policy = load_policy(command.model, device=command.device, dtype=command.dtype)
+    policy = with_lora(policy, config.lora, seed=config.seed)
     check_dialogue(command.model, config.prompt)
     known = load_dialogue(command.model)
     max_context = command.max_context or (known.max_context if known else 4096)
@@ -143,7 +148,10 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
             teacher=teacher,
         )
         trainer.run(resume=command.resume)
-    model = save_policy(policy, command.out / "model")
+    if has_adapter(policy.model):
+        save_dialogue(save_policy(policy, command.out / "adapter"), dialogue)
+    # merged: who reads the model need not know how it was trained
+    model = save_policy(merged(policy), command.out / "model")
     save_dialogue(model, dialogue)
     rows = read_metrics(command.out / "metrics.jsonl")
     plot_curves(rows, command.out / "curves.png")

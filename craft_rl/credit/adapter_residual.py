@@ -100,7 +100,9 @@ def weighted_advantages(advantages: Tensor, weights: Tensor, unit: Tensor) -> Te
         weights: [N] from ``salience_weights``.
         unit: [N] int.
     """
-    return advantages * _unit_sums(torch.ones_like(weights), unit)[unit] * weights
+    counts = _unit_sums(torch.ones_like(weights), unit)[unit]
+    # T * (1 / T) is not bitwise 1: even weights shall leave the advantages as they are
+    return torch.where(weights == 1.0 / counts, advantages, advantages * counts * weights)
 
 
 class Concentration(NamedTuple):

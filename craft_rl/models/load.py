@@ -50,6 +50,8 @@ def load_policy(
 ) -> Policy:
     """Open any causal language model: a folder, or an id of the Hugging Face hub.
 
+    A folder with an adapter gives the LoRA policy, see ``models/lora.py``.
+
     Args:
         path_or_hub_id: an existing folder wins; otherwise ``owner/name`` on the hub (or in its local cache).
         device: as torch names it, ``cpu`` or ``cuda:0``.
@@ -64,6 +66,10 @@ def load_policy(
     name = os.fspath(path_or_hub_id)
     torch_dtype, torch_device = _dtype(dtype), _device(device)
     local = bool(name) and Path(name).is_dir()
+    if local and (Path(name) / "adapter_config.json").is_file():
+        from craft_rl.models.lora import load_adapter  # it needs this file
+
+        return load_adapter(Path(name), device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     if local:
         _check_folder(Path(name))
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
@@ -98,7 +104,7 @@ def load_policy(
 
 
 def save_policy(policy: Policy, folder: str | os.PathLike[str]) -> Path:
-    """Save as an ordinary Hugging Face folder, completely or not at all.
+    """Save as an ordinary Hugging Face folder, completely or not at all; of a LoRA policy the adapter alone.
 
     The files are written into a folder beside the target and renamed when they are complete; an older folder
     of that name stays until then.
@@ -117,8 +123,13 @@ def save_policy(policy: Policy, folder: str | os.PathLike[str]) -> Path:
         raise _unsaved(target, error) from error
     try:
         with _no_bars():
-            policy.model.save_pretrained(beside)
-            policy.tokenizer.save_pretrained(beside)
+            if hasattr(policy.model, "peft_config"):
+                from craft_rl.models.lora import save_adapter
+
+                save_adapter(policy, beside)
+            else:
+                policy.model.save_pretrained(beside)
+                policy.tokenizer.save_pretrained(beside)
         for file in beside.rglob("*"):
             if file.is_file():
                 with file.open("rb") as handle:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +126,29 @@ def micro_batches(
         count = max(1, max_tokens // lengths[ordered[first]])
         yield _rectangle(batch, ordered[first : first + count])
         first += count
+
+
+def token_units(
+    batch: TokenBatch, rows: Sequence[int], kind: Literal["trajectory", "step"]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """[N] which trajectory or step each token of ``rows`` belongs to, counted from 0; [N] their loss mask.
+
+    Both are 0 outside ``rows``.
+    """
+    chosen = np.zeros(len(batch.token_ids), dtype=np.bool_)
+    unit = np.zeros(len(batch.token_ids), dtype=np.int64)
+    names: dict[object, int] = {}
+    for row in rows:
+        start, end = int(batch.sequence_starts[row]), int(batch.sequence_starts[row + 1])
+        chosen[start:end] = batch.loss_mask[start:end]
+        trajectory = batch.trajectory_ids[row]
+        if kind == "trajectory":
+            unit[start:end] = names.setdefault(trajectory, len(names))
+            continue
+        edges = [*batch.step_starts[row].tolist(), end - start]
+        for step, (low, high) in zip(batch.step_ids[row], itertools.pairwise(edges), strict=True):
+            unit[start + low : start + high] = names.setdefault((trajectory, step), len(names))
+    return unit, chosen
 
 
 def _rectangle(batch: TokenBatch, rows: Sequence[int]) -> MicroBatch:

@@ -26,6 +26,9 @@ class Scored:
     """[M] of the distribution each token was drawn from, nats; absent unless asked for."""
     greedy: Tensor | None = None
     """[M] bool, whether the token is the most probable one; absent unless asked for."""
+    hidden: Tensor | None = None
+    """[M, D] last hidden state, after the final norm, at the position that predicts the token; absent unless
+    asked for."""
 
 
 def token_logprobs(
@@ -36,6 +39,7 @@ def token_logprobs(
     temperature: float = 1.0,
     entropy: bool = False,
     greedy: bool = False,
+    hidden: bool = False,
 ) -> Scored:
     """Log-prob of each masked token given the tokens before it in its row.
 
@@ -49,6 +53,7 @@ def token_logprobs(
         temperature: the distribution is softmax(logits / temperature); 0 means 1, as for greedy completions.
         entropy: also return entropies.
         greedy: also return whether each token is the most probable one.
+        hidden: also return hidden states.
 
     Raises:
         ValueError: a row's first token is under the mask; nothing precedes it.
@@ -62,10 +67,13 @@ def token_logprobs(
     # Right padding under causal attention needs no mask; without one the fast attention kernels stay
     # available.
     if head is None:
-        source = model(input_ids=token_ids, use_cache=False).logits[rows, columns - 1]
+        whole = model(input_ids=token_ids, use_cache=False, output_hidden_states=hidden)
+        source = whole.logits[rows, columns - 1]
+        state = whole.hidden_states[-1][rows, columns - 1] if hidden else None
         vocabulary = source.shape[-1]
     else:
         source = body(input_ids=token_ids, use_cache=False).last_hidden_state[rows, columns - 1]
+        state = source if hidden else None
         vocabulary = head.weight.shape[0]
 
     def run(part: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +93,12 @@ def token_logprobs(
         else:
             pieces.append(run(part, ids))
     logprobs, spreads, bests = (torch.cat(kind) for kind in zip(*pieces, strict=True))
-    return Scored(logprobs=logprobs, entropy=spreads if entropy else None, greedy=bests if greedy else None)
+    return Scored(
+        logprobs=logprobs,
+        entropy=spreads if entropy else None,
+        greedy=bests if greedy else None,
+        hidden=state,
+    )
 
 
 _PROVEN: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
