@@ -157,14 +157,15 @@ def load_adapter(folder: Path, *, device: str, dtype: str, trust_remote_code: bo
             remedy="put the model back that was trained, or train a new adapter",
         )
     if first != dtype:
-        opened.model.to(getattr(torch, dtype))
+        # converting a model in memory would also convert tables that are kept exact, such as rotary angles
+        opened = merged(load_policy(place, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
     model = _wrap(opened.model, settings)
     restore_adapter(model, folder)
     return Policy(model=model, tokenizer=opened.tokenizer, name=where)
 
 
 def restore_weights(policy: Policy, folder: Path) -> None:
-    """Read the weights of a checkpoint's folder into a policy of the same shape; of a LoRA policy the adapter.
+    """Read a checkpoint's weights into a policy of the same shape; of a LoRA policy those of the adapter.
 
     Raises:
         ConfigError: they are missing or damaged, or do not fit.

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from craft_rl.adapter_settings import ArcaConfig, LoraConfig
 from craft_rl.config import TrainConfig
+from craft_rl.credit.adapter_residual import adapter_residual, concentration
 from craft_rl.distillation import DistillConfig
 from craft_rl.loss.aggregate import token_mean_weights
 from craft_rl.methods import METHODS
 from craft_rl.teacher_terms import TeacherTerms
+from craft_rl.token_weights import Evidence, token_weights, weigh
 from craft_rl.types import TokenBatch
 from craft_rl.update import Columns, Learned, Learner
 from tests.golden.tables import assert_close, cases, published_weights, tensor
@@ -257,3 +260,68 @@ def test_the_published_update(case):
         if leaf.grad is not None:
             found[places] = leaf.grad[torch.from_numpy(batch.loss_mask)]
         assert_close(found.reshape(mask.shape), expected[name], relative=True)
+
+
+@pytest.mark.parametrize("case", cases("arca"))
+def test_token_weights(case):
+    """``weigh`` as training calls it, then ``Learner.accumulate`` with what it returns."""
+    given, table, expected = case["inputs"], case["config"], case["expected"]
+    mask = tensor(given["response_mask"]).bool()
+    spread = tensor(given["advantages"]).unsqueeze(1).expand(mask.shape)
+    batch, flat, places = as_batch(mask, spread.tolist())
+    per = "step" if table["normalise"] == "row" else "trajectory"
+    if per == "trajectory":
+        number: dict[str, int] = {}
+        steps = [
+            number.update({name: number.get(name, -1) + 1}) or number[name] for name in given["traj_uid"]
+        ]
+        ids = tuple((step,) for step in steps)
+        batch = replace(batch, trajectory_ids=tuple(given["traj_uid"]), step_ids=ids)
+    residual = None
+    if "hidden_adapted" in given:
+        residual = adapter_residual(tensor(given["hidden_adapted"]), tensor(given["hidden_base"]))
+    nothing = torch.zeros(mask.shape, dtype=torch.float64)
+    evidence = Evidence(
+        logprobs=flat(given["log_probs"]),
+        entropy=flat(given.get("entropy", nothing.tolist())),
+        reference=flat(given.get("ref_log_prob", nothing.tolist())),
+        residual=flat((nothing if residual is None else residual).tolist()),
+    )
+    words = {} if table["scheme"] == "uniform" else {"eps": table["eps"], "per": per}
+    settings = ArcaConfig(scheme=table["scheme"], **words)
+    rows = range(len(batch))
+    if table["scheme"] != "uniform":  # training never weighs evenly: it leaves the advantages alone
+        chosen, w, unit = token_weights(batch, rows, evidence, settings)
+        assert_close(w, flat(expected["w"])[chosen])
+        spread_of = concentration(w, unit, int(unit.max()) + 1)
+        filled = [
+            value for value, ratio in zip(expected["gini"], expected["effn_ratio"], strict=True) if ratio
+        ]
+        assert_close(spread_of.gini, filled)
+    weighed = weigh(batch, rows, evidence, flat(spread.tolist()), settings)
+    assert_close(weighed.advantages, flat(expected["adv_token"]))
+    assert_close(torch.tensor(weighed.metrics["arca/gini"]), expected["gini_mean"])
+    assert_close(torch.tensor(weighed.metrics["arca/effective_tokens"]), expected["effn_mean"])
+    if table["scheme"] == "arca":
+        assert_close(torch.tensor(weighed.metrics["arca/residual_mean"]), expected["residual_mean"])
+        assert_close(torch.tensor(weighed.metrics["arca/residual_max"]), expected["residual_max"])
+    config = TrainConfig(
+        method="arca",
+        arca=settings,
+        lora=LoraConfig(rank=2),
+        clip_low=table["clip_low"],
+        clip_high=table["clip_high"],
+        clip_dual=table["clip_c"],
+        old_logprobs="sampler",
+        kl_coef=0.0,
+        entropy_coef=0.0,
+    )
+    logprobs = flat(given["log_probs"]).requires_grad_()
+    own = LookedUp(config, logprobs, torch.zeros_like(logprobs))
+    columns = Columns(advantages=weighed.advantages, behaviour=flat(given["old_log_probs"]), reference=None)
+    weights, learned = token_mean_weights(torch.from_numpy(batch.loss_mask)).double(), Learned()
+    own.accumulate(batch, columns, rows, weights, columns.behaviour, learned)
+    assert_close(torch.tensor(learned.weighted["policy"]), expected["ppo_loss"])
+    found = torch.zeros(mask.numel(), dtype=torch.float64)
+    found[places] = logprobs.grad[torch.from_numpy(batch.loss_mask)]
+    assert_close(found.reshape(mask.shape), expected["ppo_grad_log_probs"], relative=True)

@@ -9,13 +9,17 @@ import pytest
 import torch
 
 from craft_envs.errors import ConfigError
+from craft_rl.adapter_settings import ArcaConfig
 from craft_rl.correction import IbpoConfig
+from craft_rl.credit.adapter_residual import SCHEMES
 from craft_rl.distillation import DistillConfig
 from craft_rl.grading import grade
 from craft_rl.methods import METHODS
+from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.metrics import is_wall_clock
 from craft_rl.types import Group
-from craft_rl.update import Learned, loss_weights
+from craft_rl.update import Learned, Learner, loss_weights
+from tests.rl.tiny_lora import lora_config, lora_policy, lora_trainer
 from tests.rl.tiny_teacher import (
     TEACHING,
     learner,
@@ -152,3 +156,52 @@ def test_whole_runs_without_weight_are_the_baselines(tmp_path):
         teaching_trainer(config, tmp_path / "idle", teacher=tiny_teacher)
     with pytest.raises(ConfigError, match="needs a teacher"):
         teaching_trainer(teaching_config("sdar"), tmp_path / "none")
+
+
+@pytest.mark.parametrize("precision", ["float32", "autocast", "bfloat16"])
+def test_even_token_weights_are_grpo_on_the_same_lora_policy(precision, tmp_path):
+    """Scheme uniform looks at nothing: loss, every adapter gradient equal GRPO's; other schemes differ."""
+    settings = {"entropy_coef": 0.01, "kl_coef": 0.05}
+    settings["autocast"] = "bf16" if precision == "autocast" else "none"
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    base = lora_config("grpo", **settings)
+    batch, _ = played(base)
+
+    def stepped(config):
+        policy, learned = lora_policy(moved=0.3, dtype=dtype), Learned()
+        own = Learner(policy.model, config, temperature=1.0)
+        state = torch.get_rng_state()
+        columns = own.columns(batch)
+        rows = list(range(len(batch)))
+        weights = loss_weights(batch, rows, config.aggregation).to(columns.advantages.dtype)
+        own.accumulate(batch, columns, rows, weights, None, learned)
+        assert torch.equal(torch.get_rng_state(), state)
+        return columns, learned, gradients(policy.model)
+
+    _, wanted, values = stepped(base)
+    assert values and all(".lora_" in name for name in values) and any(v.any() for v in values.values())
+    columns, learned, found = stepped(lora_config(arca=ArcaConfig(scheme="uniform"), **settings))
+    assert columns.seen is None and columns.weighing == {}
+    assert learned.terms == wanted.terms and learned.weighted == wanted.weighted
+    assert found.keys() == values.keys()
+    assert all(torch.equal(value, found[key]) for key, value in values.items())
+    for scheme in SCHEMES[1:]:
+        _, _, other = stepped(lora_config(arca=ArcaConfig(scheme=scheme), **settings))
+        assert any(not torch.equal(value, other[key]) for key, value in values.items()), scheme
+
+
+def test_whole_runs_with_even_token_weights_are_grpo(tmp_path):
+    rows = {}
+    for name, config in (
+        ("grpo", lora_config("grpo", minibatches=2)),
+        ("uniform", lora_config(arca=ArcaConfig(scheme="uniform"), minibatches=2)),
+    ):
+        trainer = lora_trainer(config, tmp_path / name)
+        trainer.run()
+        clean = [
+            {k: v for k, v in row.items() if not is_wall_clock(k)}
+            for row in read_metrics(tmp_path / name / "metrics.jsonl")
+        ]
+        rows[name] = (clean, trainer.policy.model)
+    assert rows["grpo"][0] == rows["uniform"][0]
+    assert same_weights(rows["grpo"][1], rows["uniform"][1])

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from craft_envs.errors import CheckpointMismatch, ConfigError
+from craft_rl.adapter_settings import LoraConfig
 from craft_rl.config import OptimConfig
+from craft_rl.models.load import load_policy
 from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.metrics import is_wall_clock
+from tests.rl.tiny_lora import lora_config, lora_trainer
 from tests.rl.tiny_teacher import teaching_config, teaching_trainer, tiny_bank, tiny_teacher
 from tests.rl.tiny_training import same_weights, tiny_config, tiny_trainer
 
@@ -141,3 +144,22 @@ def test_a_teacher_resumes_with_what_it_has_learned(tmp_path):
 
 
 OTHER = {"name": "other", "env_id": tiny_bank().env_id, "skills": tiny_bank().skills[:2]}
+
+
+def test_a_lora_policy_resumes_bit_for_bit(tmp_path):
+    """A checkpoint holds the adapter; the weights below are those of the start, which is checked."""
+
+    def prepared(folder, updates, **settings):
+        return lora_trainer(lora_config(updates=updates, minibatches=2, kl_coef=0.05, **settings), folder)
+
+    straight = prepared(tmp_path / "straight", 6)
+    straight.run()
+    prepared(tmp_path / "halted", 2).run()
+    resumed = prepared(tmp_path / "halted", 6)
+    resumed.run(resume=True)
+    assert same_weights(straight.policy.model, resumed.policy.model)
+    assert repeatable(tmp_path / "straight") == repeatable(tmp_path / "halted")
+    last = tmp_path / "halted" / "checkpoints" / "update-000006" / "model"
+    assert same_weights(load_policy(last).model, straight.policy.model)
+    with pytest.raises(CheckpointMismatch, match=r"lora"):
+        prepared(tmp_path / "halted", 6, lora=LoraConfig(rank=2)).run(resume=True)
