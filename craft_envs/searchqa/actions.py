@@ -40,10 +40,10 @@ def parse_action(text: str) -> Action | None:
     if bare[-1:] != "]" or name not in ("search[", "answer["):
         return None
     inner = bare[7:-1].strip()
-    if len(inner) > TEXT_LIMIT or _SECOND.search(inner):
+    if len(inner) > TEXT_LIMIT or ("]" in inner and _SECOND.search(inner)):
         return None
-    # Half a surrogate pair cannot be sent anywhere.
-    inner = inner.encode("utf-8", "replace").decode("utf-8")
+    if not inner.isascii():  # half a surrogate pair cannot be sent anywhere
+        inner = inner.encode("utf-8", "replace").decode("utf-8")
     if name == "answer[":
         return Action("answer", inner)
     return Action("search", inner) if inner else None

@@ -17,8 +17,8 @@ class SearchQAEnv(TextEnv):
         max_steps: ``None`` means the protocol's limit: 4 in ``verl_agent``, 5 in ``search_r1``.
         render_mode: ``"ansi"`` or nothing.
         world: the keywords of ``load_world``: ``data``, ``data_dir``, ``questions``, ``corpus``,
-            ``retriever``, ``retriever_url``, ``topk``, ``obs_format``, ``protocol``, ``scoring``, ``reward``,
-            ``on_retrieval_error``.
+            ``retriever``, ``retriever_url``, ``encoder``, ``topk``, ``obs_format``, ``protocol``,
+            ``scoring``, ``reward``, ``on_retrieval_error``.
 
     Raises:
         ConfigError: a value is unknown, or contradicts another one.

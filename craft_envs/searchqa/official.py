@@ -83,13 +83,20 @@ def official_corpus(folder: Path | None, corpus: Path | None = None) -> FileCorp
         DataNotFound: there is none.
         DataMismatch: a line of it is broken.
     """
-    if corpus is not None:
-        return open_corpus(corpus)
+    return open_corpus(corpus_path(folder) if corpus is None else corpus)
+
+
+def corpus_path(folder: Path | None = None) -> Path:
+    """The corpus file beside the questions.
+
+    Raises:
+        DataNotFound: there is none.
+    """
     place = official_folder(folder)
     for name in _CORPUS_NAMES:
         for ending in (".jsonl", ".jsonl.gz"):
             if (place / f"{name}{ending}").is_file():
-                return open_corpus(place / f"{name}{ending}")
+                return place / f"{name}{ending}"
     raise DataNotFound(
         "there is no corpus beside the official questions",
         where=str(place),

@@ -12,6 +12,7 @@ from craft_envs.data import data_root
 from craft_envs.errors import ConfigError
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.questions import Question
+from craft_envs.searchqa.retrievers.encoders import ENCODERS, check_encoder
 from craft_envs.searchqa.retrievers.make import make_retriever
 from craft_envs.searchqa.retrievers.protocol import Retrieved, Retriever
 from craft_envs.searchqa.session import gold_keys, title_key
@@ -103,7 +104,7 @@ def measure_official(
     sets: Sequence[str] = SETS,
     corpus: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-    encoder: str = "e5-small",
+    encoder: str | None = None,
     depths: Sequence[int] = DEPTHS,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Recall]:
@@ -115,25 +116,27 @@ def measure_official(
         corpus: another corpus file than the one beside the questions; a smaller one leaves fewer distractors,
             and fewer questions where gold passages are missing.
         data_dir: folder of the official files.
-        encoder: of ``dense``, ``hybrid``.
+        encoder: of ``dense``, ``hybrid``; ``None`` means ``e5-small``.
         depths: the values of k.
         progress: of building an index or vectors, (done, all).
 
     Raises:
-        ConfigError: an unknown retriever or set, or a package is not installed.
+        ConfigError: an unknown retriever or set, an encoder that none uses, or a package is not installed.
         DataNotFound: the official files are not there.
         DataMismatch: they are damaged.
     """
     from craft_envs.searchqa.official import official_corpus, official_source
 
+    if encoder is not None and not {"dense", "hybrid"} & set(retrievers):
+        check_encoder(", ".join(retrievers), encoder)
     folder = data_root(data_dir)
     passages = official_corpus(folder, None if corpus is None else Path(corpus))
     source = official_source(folder, "answerable", passages)
     asked = {name: [source.question(i) for i in source.task_ids(name)] for name in sets}
     rows = []
     for name in retrievers:
-        retriever = _made(name, passages, encoder, progress)
-        label = f"{name} ({encoder})" if name in ("dense", "hybrid") else name
+        retriever = _made(name, passages, encoder or ENCODERS[0], progress)
+        label = f"{name} ({encoder or ENCODERS[0]})" if name in ("dense", "hybrid") else name
         for questions_of, questions in asked.items():
             rows.append(
                 measure(

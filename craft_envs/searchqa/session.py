@@ -6,6 +6,7 @@ import hashlib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from craft_envs.core import Outcome
@@ -142,8 +143,9 @@ class SearchQASession:
         self.searches.append(query)
         self.found = tuple(found)
         self.error = ""
-        if not self._seen.issuperset(passage.passage_id for passage in found):
-            self._seen.update(passage.passage_id for passage in found)
+        ids = [passage.passage_id for passage in found]
+        if not self._seen.issuperset(ids):
+            self._seen.update(ids)
             self._anchor = ""
             if self._gold:
                 self._mark_gold()
@@ -208,8 +210,9 @@ def retrieve(rules: Rules, queries: Sequence[str]) -> list[list[Retrieved]]:
             f"the retriever answered {len(queries)} queries with {len(rankings)} rankings",
             where=type(rules.retriever).__name__,
         )
+    topk = rules.topk
     for ranking in rankings:
-        if len(ranking) > rules.topk or not all(isinstance(passage, Retrieved) for passage in ranking):
+        if len(ranking) > topk or [1 for passage in ranking if not isinstance(passage, Retrieved)]:
             raise RetrieverUnavailable(
                 f"the retriever was asked for {rules.topk} passages and returned {shown(ranking)}",
                 where=type(rules.retriever).__name__,
@@ -217,6 +220,7 @@ def retrieve(rules: Rules, queries: Sequence[str]) -> list[list[Retrieved]]:
     return rankings
 
 
+@lru_cache(maxsize=1 << 16)  # the passages of a question come again in each of its episodes
 def title_key(title: str) -> str:
     """The form in which two titles count as one; begins with a mark that no passage id has."""
     return "\x00" + " ".join(unicodedata.normalize("NFC", title.casefold()).split())

@@ -12,6 +12,7 @@ from craft_envs.core import Outcome, Session
 from craft_envs.errors import ConfigError, EnvFailure, RetrieverUnavailable, did_you_mean, shown
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.layouts import layout_of
+from craft_envs.searchqa.retrievers.encoders import check_encoder
 from craft_envs.searchqa.retrievers.protocol import Retrieved, Retriever
 from craft_envs.searchqa.session import Rules, SearchQASession, retrieve
 from craft_envs.searchqa.source import ENV_ID, QuestionSource
@@ -121,6 +122,7 @@ def load_world(
     corpus: str | os.PathLike[str] | None = None,
     retriever: str | Retriever = "bm25",
     retriever_url: str | None = None,
+    encoder: str | None = None,
     topk: int | str = 3,
     obs_format: str = "search_r1",
     protocol: str = "verl_agent",
@@ -140,6 +142,8 @@ def load_world(
         retriever: name for ``make_retriever``: ``"bm25"``, ``"dense"``, ``"hybrid"``, ``"pyserini"``,
             ``"http"``; or a retriever of your own.
         retriever_url: address of the service, for ``"http"`` only.
+        encoder: for ``"dense"`` or ``"hybrid"`` only: a name or folder that ``load_encoder`` knows; ``None``
+            means ``"e5-small"``.
         topk: passages a search brings back.
         obs_format: ``"search_r1"`` or ``"verl_agent"``: how they are written.
         protocol: ``"verl_agent"`` (4 steps, the answer among them) or ``"search_r1"`` (4 searches and a fifth
@@ -175,6 +179,7 @@ def load_world(
             f"retriever is {shown(retriever)}, retriever_url is {shown(retriever_url)}",
             remedy='give retriever="http" together with retriever_url="http://127.0.0.1:8000/retrieve"',
         )
+    check_encoder(retriever, encoder)
     wanted = _Wanted(
         data=data,
         size=size,
@@ -191,6 +196,7 @@ def load_world(
         wanted,
         retriever,
         retriever_url,
+        encoder,
         _topk(topk),
         obs_format,
         protocol,
@@ -201,11 +207,13 @@ def load_world(
 
 
 @cache
-def _shared(wanted: _Wanted, retriever: str, url: str | None, *settings: Any) -> SearchQAWorld:
+def _shared(
+    wanted: _Wanted, retriever: str, url: str | None, encoder: str | None, *settings: Any
+) -> SearchQAWorld:
     # A service searches a corpus of its own; ids of gold passages say nothing there, titles do.
     away = retriever == "http"
     loaded = _data(wanted, not away)
-    return _world(loaded, _retriever(loaded, retriever, url), not away, *settings)
+    return _world(loaded, _retriever(loaded, retriever, url, encoder), not away, *settings)
 
 
 def _world(
@@ -255,10 +263,15 @@ def _data(wanted: _Wanted, searched: bool) -> _Data:
 
 
 @cache
-def _retriever(loaded: _Data, name: str, url: str | None) -> Retriever:
+def _retriever(loaded: _Data, name: str, url: str | None, encoder: str | None) -> Retriever:
     from craft_envs.searchqa.retrievers.make import make_retriever
 
-    return make_retriever(name, url=url) if name == "http" else make_retriever(name, loaded.corpus)
+    options = {"url": url, "encoder": encoder}
+    return make_retriever(
+        name,
+        None if name == "http" else loaded.corpus,
+        **{key: value for key, value in options.items() if value is not None},
+    )
 
 
 def _folder(data_dir: str | os.PathLike[str] | None) -> Path:

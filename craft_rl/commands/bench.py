@@ -24,6 +24,7 @@ COMMANDS = {
         "craft_rl.commands.bench_webshop:run", "the shop at any size: build, start, steps/s, search, memory"
     ),
     "search": Command("craft_rl.commands.bench_search:main", "build, open, query times of the search engine"),
+    "searchqa": Command("craft_rl.commands.bench_searchqa:run", "Search-QA: queries/s, steps, its service"),
     "recall": Command("craft_rl.commands.bench_recall:run", "gold passages that Search-QA's retrievers find"),
 }
 

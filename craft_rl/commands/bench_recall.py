@@ -13,7 +13,7 @@ def run(
     sets: tuple[str, ...] = ("hotpot500", "musique100", "nq_oracle"),
     corpus: Path | None = None,
     data_dir: Path | None = None,
-    encoder: str = "e5-small",
+    encoder: str | None = None,
 ) -> None:
     """Ask the official questions that have gold passages, each as the only query; print recall at 3, at 10.
 
@@ -22,14 +22,15 @@ def run(
         sets: official splits with gold passages.
         corpus: another corpus file than the one beside the questions.
         data_dir: folder of the official files; else CRAFT_DATA.
-        encoder: of dense, hybrid: e5-small, minilm, or a folder with model.onnx beside tokenizer.json.
+        encoder: of dense, hybrid: e5-small (when absent), minilm, or a folder with model.onnx beside
+            tokenizer.json.
     """
     from craft_envs.searchqa.recall import measure_official
 
     console = Console()
-    table = Table(
-        "set", "questions", "passages", "retriever", "R@3", "all@3", "R@10", "all@10", "CPU ms/query"
-    )
+    table = Table(box=None)
+    for name in ("set", "questions", "passages", "retriever", "R@3", "all@3", "R@10", "all@10", "CPU ms"):
+        table.add_column(name, justify="left" if name in ("set", "retriever") else "right", no_wrap=True)
     with console.status("encoding passages") as status:
         rows = measure_official(
             retrievers,

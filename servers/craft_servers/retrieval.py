@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Protocol
 from craft_envs.errors import ConfigError, RetrieverUnavailable
 from craft_envs.search.hits import Searcher
 from craft_envs.searchqa.corpus import Corpus
+from craft_envs.searchqa.retrievers.encoders import check_encoder
 from craft_servers.limits import announce, check_address
 from craft_servers.retrieval_request import DEFAULT_TOPK, RequestRefused, RetrievalLimits, parse_request
 from craft_servers.retrieval_schema import description
@@ -195,7 +196,7 @@ def serve(
     port: int = 8000,
     topk: int = DEFAULT_TOPK,
     threads: int = 8,
-    encoder: str = "e5-small",
+    encoder: str | None = None,
 ) -> None:
     """Serve passages until interrupted, for Search-R1's clients as well as those of SkyRL or verl-agent.
 
@@ -206,7 +207,8 @@ def serve(
         port: 0 takes any free one.
         topk: passages a query gets when the request says nothing.
         threads: requests that are worked on at a time.
-        encoder: of dense, hybrid: e5-small, minilm, or a folder with model.onnx beside tokenizer.json.
+        encoder: of dense, hybrid: e5-small (when absent), minilm, or a folder with model.onnx beside
+            tokenizer.json.
 
     Raises:
         ConfigError: a setting is of no use, a package is not installed, the port is taken.
@@ -216,6 +218,7 @@ def serve(
     """
     began = time.monotonic()
     check_address(host, port)
+    check_encoder(retriever, encoder)
     passages = load_corpus(corpus)
     searcher = load_searcher(retriever, passages, encoder)
     health = {"retriever": retriever, "passages": len(passages), "content_hash": passages.content_hash}
@@ -253,7 +256,7 @@ def load_corpus(name: str) -> Corpus:
     return open_corpus(name, progress=_said("passages read"))
 
 
-def load_searcher(retriever: str, corpus: Corpus, encoder: str = "e5-small") -> Searcher:
+def load_searcher(retriever: str, corpus: Corpus, encoder: str | None = None) -> Searcher:
     """The searcher of a retriever that ranks passages of a corpus.
 
     Raises:
@@ -262,8 +265,9 @@ def load_searcher(retriever: str, corpus: Corpus, encoder: str = "e5-small") -> 
     from craft_envs.searchqa.retrievers.make import make_retriever
     from craft_envs.searchqa.retrievers.protocol import CorpusRetriever
 
+    check_encoder(retriever, encoder)
     options: dict[str, Any] = {"progress": _said("passages indexed")}
-    if retriever in ("dense", "hybrid"):
+    if encoder is not None:
         options["encoder"] = encoder
     made = make_retriever(retriever, corpus, **options)
     if not isinstance(made, CorpusRetriever):

@@ -16,7 +16,15 @@ import pytest
 pytest.importorskip("flask")
 pytest.importorskip("waitress")
 
-from craft_servers.retrieval import answer_from, create_app, load_corpus, load_searcher, make_server, running
+from craft_servers.retrieval import (
+    answer_from,
+    create_app,
+    load_corpus,
+    load_searcher,
+    make_server,
+    running,
+    serve,
+)
 from craft_servers.retrieval_request import RetrievalLimits
 
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, RetrieverUnavailable
@@ -269,6 +277,11 @@ def test_the_bundled_corpus_is_served() -> None:
     client = create_app(answer_from(load_searcher("bm25", corpus), corpus)).test_client()
     result = ask(client, {"query": first.title, "topk": 10})["result"][0]
     assert first.contents in [item["contents"] for item in result]
+
+
+def test_an_encoder_that_nothing_uses_is_refused() -> None:
+    with pytest.raises(ConfigError, match="would have no effect"):
+        serve(retriever="bm25", encoder="minilm")
 
 
 def test_the_program_ends_when_told_to(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from craft_envs.search.hits import Searcher, checked
-from craft_envs.searchqa.corpus import Corpus, Passage
+from craft_envs.searchqa.corpus import Corpus
 
 
 class Retrieved(NamedTuple):
@@ -26,7 +26,12 @@ class Retrieved(NamedTuple):
     @property
     def contents(self) -> str:
         """Title line, line feed, text, as the corpus has it."""
-        return Passage(self.passage_id, self.title, self.text, self.quoted).contents
+        return f"{self.title_line}\n{self.text}"
+
+    @property
+    def title_line(self) -> str:
+        """The title as the corpus writes it; see ``Passage.title_line``."""
+        return f'"{self.title}"' if self.quoted else self.title
 
 
 class Retriever(Protocol):

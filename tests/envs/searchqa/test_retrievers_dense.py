@@ -11,9 +11,10 @@ import pytest
 
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound
 from craft_envs.searchqa.corpus import MemoryCorpus, Passage
+from craft_envs.searchqa.recall import measure_official
 from craft_envs.searchqa.retrievers import dense as dense_module
 from craft_envs.searchqa.retrievers.dense import DenseSearcher, dense_retriever, dense_searcher
-from craft_envs.searchqa.retrievers.encoders import Encoder, clean_text, load_encoder, unit
+from craft_envs.searchqa.retrievers.encoders import Encoder, check_encoder, clean_text, load_encoder, unit
 from craft_envs.searchqa.retrievers.vectors import corpus_vectors, vectors_folder
 
 
@@ -157,6 +158,17 @@ def test_unknown_encoders(tmp_path: Path) -> None:
         load_encoder("e5-smal")
     with pytest.raises(DataNotFound, match=r"model\.onnx"):
         load_encoder(str(tmp_path))
+
+
+def test_an_encoder_that_nothing_uses_is_refused(tmp_path: Path) -> None:
+    for retriever in ("bm25", "http", "pyserini"):
+        with pytest.raises(ConfigError, match="would have no effect"):
+            check_encoder(retriever, "minilm")
+        check_encoder(retriever, None)
+    for retriever in ("dense", "hybrid"):
+        check_encoder(retriever, "minilm")
+    with pytest.raises(ConfigError, match="would have no effect"):
+        measure_official(["bm25"], encoder="minilm", data_dir=tmp_path)
 
 
 def test_damaged_files_of_an_encoder(tmp_path: Path) -> None:
