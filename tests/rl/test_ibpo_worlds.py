@@ -25,7 +25,7 @@ RECIPES = ("small-ibpo", "webshop-small-ibpo", "searchqa-small-ibpo")
 
 
 class Helped:
-    """The tiny policy, except that the first sibling, with the first rewriting, says what the oracle would."""
+    """The tiny policy, but the first sibling, with one rewriting, says what the oracle would."""
 
     def __init__(
         self, policy: HFEngine, steps: dict[str, list[IntArray]], lists: dict[str, IntArray]
