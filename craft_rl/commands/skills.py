@@ -29,6 +29,9 @@ COMMANDS = {
     "show": Command(f"{_HERE}:show", "the skills of a bank in full"),
     "match": Command(f"{_HERE}:match", "which skills a task would get"),
     "coverage": Command(f"{_HERE}:coverage", "how many tasks of a panel get specific, general, no skills"),
+    "lead": Command(
+        "craft_rl.commands.lead:run", "play a panel with and without skills in a model's prompts"
+    ),
     "mine": Command(f"{_HERE}:mine", "propose skills from recorded trajectories, for review"),
 }
 

@@ -8,14 +8,17 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from craft_skills import save_bank
 
 from craft_envs.errors import ConfigError, DataMismatch
 from craft_envs.panels import Panel
+from craft_rl.assemble import DialogueSettings
 from craft_rl.compare import compare
 from craft_rl.distillation import TeacherConfig
 from craft_rl.engine.hf import HFEngine
 from craft_rl.evaluate import ModelRunner, evaluate
+from craft_rl.lead import OTHER, PROMPTS, _OtherTypes, lead_to_json, measure_lead
 from craft_rl.report.evaluation import from_json, notes, to_json
 from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs
 from craft_rl.rollout.scheduler import collect, group_specs
@@ -185,3 +188,72 @@ def test_how_a_policy_reads_lies_beside_its_weights(tmp_path):
     (tmp_path / READING_FILE).write_text("{")
     with pytest.raises(DataMismatch):
         load_reading(tmp_path)
+
+
+def lead_of(policy, bank, **settings):
+    world = LuckyWorld(count=8)
+    dialogue = DialogueSettings(prompt=PROMPT, max_new_tokens=4, max_context=128)
+    return measure_lead(
+        policy,
+        dialogue,
+        world,
+        Panel.of(world.tasks, "valid"),
+        bank=bank,
+        reading=READING,
+        temperature=1.0,
+        player=lambda env: Chatterbox("a"),
+        **settings,
+    )
+
+
+def test_the_lead_compares_one_policy_under_four_prompts(bank):
+    lead = lead_of(tiny_policy(), bank)
+    assert tuple(lead.reports) == PROMPTS and {c.tasks for c in lead.leads.values()} == {8}
+    assert set(lead.over) == set(PROMPTS) - {"without", "skills"} and set(lead.gaps) == set(lead.leads)
+    texts = [report.skills.get("text") for report in lead.reports.values()]
+    assert texts == [None, "skills", "irrelevant", "skills of another type of task"]
+    for name, paired in lead.leads.items():
+        assert paired.difference == pytest.approx(lead.reports[name].mean - lead.reports["without"].mean)
+    values = json.loads(json.dumps(lead_to_json(lead)))
+    assert values["gaps"]["skills"]["tokens"] > 8 and values["prompts"]["other"]["scored"] == 8
+
+
+def test_the_gap_is_the_difference_of_log_probs_on_the_players_tokens(bank):
+    policy, world = tiny_policy(), LuckyWorld(count=8)
+    found = lead_of(policy, bank, prompts=("without", "skills")).gaps["skills"]
+    io = DialogueSettings(prompt=PROMPT, max_new_tokens=4, max_context=128).io(policy)
+    skills = skill_preface(bank, READING, policy, world.tasks)
+    means = []
+    specs = demonstration_specs(world.tasks.task_ids("valid"))
+    voices = (io, dataclasses.replace(io, preface=skills))
+    both = [
+        demonstrate(specs, world, voice, agent=lambda env: Chatterbox("a"), max_context=256)
+        for voice in voices
+    ]
+    for pair in zip(*both, strict=True):
+        scores = []
+        for trajectory in pair:
+            tokens = []
+            for step in trajectory.steps:
+                ids = torch.tensor(np.concatenate([step.prompt_ids, step.completion_ids]))[None].long()
+                with torch.no_grad():
+                    logp = policy.model(input_ids=ids).logits.float().log_softmax(-1)
+                at = torch.arange(len(step.prompt_ids), ids.shape[1])
+                tokens += logp[0, at - 1, ids[0, at]].tolist()
+            scores.append(np.mean(tokens))
+        means.append(scores[1] - scores[0])
+    assert found.mean == pytest.approx(float(np.mean(means)), abs=1e-5) and found.mean != 0
+    assert found.tasks == 8 and found.interval[0] <= found.mean <= found.interval[1]
+
+
+def test_skills_of_another_type_need_another_type(bank):
+    with pytest.raises(ConfigError, match="use without skills"):
+        lead_of(tiny_policy(), bank, prompts=("without", "irrelevant"))
+    with pytest.raises(ConfigError, match="use without skills"):
+        lead_of(tiny_policy(), bank, prompts=("without", "skills", "no such"))
+    other = _OtherTypes(ToyTasks(8), ToyTasks(8).task_ids("valid"))
+    for number in range(8):
+        task, own = other.task(f"valid/{number}"), ToyTasks(8).task(f"valid/{number}")
+        assert task.task_id == own.task_id and task.task_type != own.task_type
+    with pytest.raises(ConfigError, match=OTHER):
+        _OtherTypes(ToyTasks(8), ["valid/0", "valid/4"])
