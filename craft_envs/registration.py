@@ -57,6 +57,7 @@ TABLE: tuple[EnvEntry, ...] = (
         agents=(
             ("oracle", "craft_envs.webshop.oracle:OracleAgent"),
             ("scripted", "craft_envs.webshop.scripted:ScriptedAgent"),
+            ("novice", "craft_envs.webshop.novice:NoviceShopper"),
             ("random", "craft_envs.webshop.wanderer:RandomShopper"),
         ),
     ),

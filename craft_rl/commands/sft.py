@@ -207,5 +207,6 @@ def _dialogue(command: SFTCommand, kind: Any) -> Any:
 
 def _plain(command: SFTCommand) -> dict[str, Any]:
     values = {k: str(v) if isinstance(v, Path) else v for k, v in vars(command).items()}
-    plain = {name: to_mapping(getattr(command, name)) for name in ("world", "sft", "skill_mix")}
-    return {**values, **plain}
+    plain = {name: to_mapping(getattr(command, name)) for name in ("world", "sft")}
+    shown = {} if values.pop("skill_mix") == SkillMix() else {"skill_mix": to_mapping(command.skill_mix)}
+    return {**values, **plain, **shown}

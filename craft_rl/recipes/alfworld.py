@@ -26,14 +26,20 @@ def small() -> QuickstartConfig:
 
 
 def small_skills() -> QuickstartConfig:
-    """The small houses for methods with a teacher: half of the demonstrations show the skills of their task.
+    """The small houses for methods with a teacher: most demonstrations show the skills of their task.
 
     Where none are shown, or other text of the same length is, somebody plays who does not know where to go.
     """
     return replace(
         small(),
         recipe="small-skills",
-        skill_mix=SkillMix(bank="alfworld", reading=TeacherConfig(strategy="task_type", budget=120)),
+        skill_mix=SkillMix(
+            bank="alfworld",
+            share=0.6,
+            decoys=0.15,
+            reading=TeacherConfig(strategy="task_type", budget=120),
+        ),
+        lookback=(1, 2, 3),  # names with numbers of the room, the wanted thing
     )
 
 

@@ -18,6 +18,7 @@ QUICKSTARTS: Mapping[str, Callable[[], QuickstartConfig]] = {
     "full": alfworld.full,
     "official": alfworld.official,
     "webshop-small": webshop.small,
+    "webshop-small-skills": webshop.small_skills,
     "webshop": webshop.full,
     "webshop-official": webshop.official,
     "searchqa-small": searchqa.small,

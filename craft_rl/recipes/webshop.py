@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from craft_rl.distillation import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.embedded import embedded
+from craft_rl.skill_mix import SkillMix
 from craft_rl.worlds import WorldConfig
 
 ENV_ID = "craft/WebShop-v0"
@@ -22,6 +25,23 @@ def small() -> QuickstartConfig:
         updates=20,
         vocab_size=1536,
         size="small",
+    )
+
+
+def small_skills() -> QuickstartConfig:
+    """The small shop for methods with a teacher: most demonstrations show the skills of their category.
+
+    Where none are shown, or other text of the same length is, somebody buys the first product as it is.
+    """
+    return replace(
+        small(),
+        recipe="webshop-small-skills",
+        skill_mix=SkillMix(
+            bank="webshop",
+            share=0.6,
+            decoys=0.15,
+            reading=TeacherConfig(strategy="task_type", budget=160),
+        ),
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from craft_envs.errors import ConfigError
 from craft_envs.panels import Panel
@@ -14,8 +17,9 @@ from craft_envs.registration import TABLE, world_keywords
 from craft_rl.cli import main
 from craft_rl.commands.quickstart import parse
 from craft_rl.config import fingerprint, to_mapping
+from craft_rl.phases import play_demonstrations
 from craft_rl.recipes.quickstart import DEFAULT, FIRST, QUICKSTARTS, quickstart_recipe
-from craft_rl.worlds import open_panels, world_words
+from craft_rl.worlds import open_panels, open_world, world_words
 
 
 @pytest.mark.parametrize("name", QUICKSTARTS)
@@ -146,3 +150,30 @@ def test_recipes_with_published_results_keep_every_setting(name: str, settings: 
     text = json.dumps(to_mapping(config), sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:32] == settings
     assert fingerprint(config.train) == training
+
+
+@pytest.mark.parametrize("name", QUICKSTARTS)
+def test_only_a_recipe_that_names_a_bank_shows_skills(name: str) -> None:
+    config = quickstart_recipe(name)
+    assert ("skill_mix" in to_mapping(config)) is (config.skill_mix.bank is not None)
+    assert (config.skill_mix.bank is not None) is name.endswith("-skills")
+
+
+def test_demonstrations_of_the_small_houses_show_the_skills_of_their_task() -> None:
+    recipe = quickstart_recipe("small-skills")
+    config = replace(recipe, demonstrations=40, tokenizer_tasks=12)
+    policy, played = play_demonstrations(config, open_world(config.train.world), Console(file=io.StringIO()))
+    heads = [policy.tokenizer.decode(t.steps[0].prompt_ids)[:600] for t in played]
+    told = [head.startswith("<|system|>Advice for this kind of task:") for head in heads]
+    decoys = [head.startswith("<|system|>Tea is dried soon") for head in heads]
+    plain = [head.startswith("<|user|>") for head in heads]
+    assert len(heads) == 40 == sum(told) + sum(decoys) + sum(plain)
+    assert 15 <= sum(told) <= 33 and sum(decoys) >= 1 and sum(plain) >= 4
+    solved = [t.success for t, shown in zip(played, told, strict=True) if shown]
+    assert sum(solved) >= 0.8 * len(solved)  # slips cost a few
+    assert max(len(t.steps[-1].prompt_ids) for t in played) < recipe.max_context - 200
+    words = {"pick_heat_then_place_in_recep": "microwave", "pick_cool_then_place_in_recep": "fridge"}
+    for trajectory, head, shown in zip(played, heads, told, strict=True):
+        text = head.split("<|user|>")[0]
+        if shown and trajectory.task_type in words:
+            assert words[trajectory.task_type] in text
