@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,112 +13,31 @@ from craft_rl.adapter_settings import ArcaConfig, LoraConfig, check_token_weight
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.agent.prompt import PromptSettings
 from craft_rl.correction import IbpoConfig, check_correction
-from craft_rl.distillation import DistillConfig, TeacherConfig, check_distillation, teacher_weight
+from craft_rl.craft_settings import CRINGES, ControllerConfig, CraftConfig, CringeConfig, check_craft
+from craft_rl.distillation import (
+    DistillConfig,
+    TeacherConfig,
+    TeacherUse,
+    check_distillation,
+    teacher_weight,
+)
 from craft_rl.loss.kl import KLKind
-from craft_rl.mapping import SPEED_ONLY as SPEED_ONLY
-from craft_rl.mapping import differences as differences
-from craft_rl.mapping import fingerprint as fingerprint
-from craft_rl.mapping import from_mapping as from_mapping
-from craft_rl.mapping import to_mapping as to_mapping
 from craft_rl.methods import method as method_row
+from craft_rl.optim_settings import OptimConfig, no_effect, require
+from craft_rl.plain import from_mapping, to_mapping
+from craft_rl.sft_settings import SFTConfig
 from craft_rl.worlds import LATER, WorldConfig
 
-
-def _require(good: bool, name: str, value: object, wanted: str) -> None:
-    if not good:
-        raise ConfigError(f"setting {name} is {value!r}", remedy=f"give {wanted}")
-
-
-def _no_effect(name: str, value: object, why: str, remedy: str) -> None:
-    raise ConfigError(f"setting {name}={value!r} would have no effect: {why}", remedy=remedy)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimConfig:
-    """Optimiser with its learning-rate schedule."""
-
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """``muon``: orthogonalised momentum on the hidden matrices, AdamW on the rest. In cloning the small
-    policy it needs less than half of AdamW's tokens for the same loss."""
-    learning_rate: float = 1e-6
-    """Peak learning rate. 1e-6 suits pretrained models of billions of weights, 1e-4 the embedded policy."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the rate falls after the warm-up."""
-    warmup: float = 0.0
-    """Share of all optimiser steps over which the rate rises linearly from 0."""
-    final_rate: float = 0.0
-    """Rate at the end of a linear or cosine schedule, as a share of the peak."""
-    weight_decay: float = 0.0
-    """Decoupled decay, on matrices only."""
-    beta1: float = 0.9
-    """Decay of the first moment."""
-    beta2: float = 0.999
-    """Decay of the second moment."""
-    grad_clip: float = 1.0
-    """Largest norm of the gradient; 0 does not clip."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be optimised."""
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
-        _require(0 <= self.warmup < 1, "warmup", self.warmup, "a share in [0, 1)")
-        _require(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "a share in [0, 1]")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number from 0")
-        _require(0 <= self.beta1 < 1, "beta1", self.beta1, "a number in [0, 1)")
-        _require(0 <= self.beta2 < 1, "beta2", self.beta2, "a number in [0, 1)")
-        _require(self.grad_clip >= 0, "grad_clip", self.grad_clip, "a number from 0")
-        if self.schedule == "constant" and self.final_rate:
-            _no_effect(
-                "final_rate", self.final_rate, "the schedule is constant", "use schedule=linear or cosine"
-            )
-
-
-def _sft_optim() -> OptimConfig:
-    return OptimConfig(learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=0.01, beta2=0.98)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SFTConfig:
-    """Behaviour cloning on recorded trajectories."""
-
-    seed: int = 0
-    """Seed of batch order and copy task."""
-    epochs: float | None = None
-    """Passes over the demonstrations; 1 when no minutes are given either."""
-    minutes: float | None = None
-    """Wall-clock budget instead of epochs. The schedule then follows the clock, so runs do not repeat."""
-    batch_tokens: int = 8192
-    """Tokens of one optimiser step, padding included."""
-    micro_batch_tokens: int | None = None
-    """Tokens of one forward pass; the whole batch when absent."""
-    optim: OptimConfig = field(default_factory=_sft_optim)
-    """Optimiser."""
-    autocast: Literal["none", "bf16"] = "none"
-    """Precision of the forward pass."""
-    copy_steps: int = 0
-    """Optimiser steps on repeated random sequences before the demonstrations: attention learns to copy."""
-    copy_length: int = 64
-    """Longest sequence of the copy task, in tokens, before it is repeated; reached in stages that double."""
-    holdout: float = 0.02
-    """Share of tasks whose trajectories are only measured, never trained on."""
-    log_every: int = 20
-    """Optimiser steps between two rows of metrics."""
-
-    def __post_init__(self) -> None:
-        """Refuse contradictions."""
-        if self.epochs is not None and self.minutes is not None:
-            raise ConfigError("epochs as well as minutes are given", remedy="choose one budget")
-        _require(self.epochs is None or self.epochs > 0, "epochs", self.epochs, "a number above 0")
-        _require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "a number above 0")
-        _require(self.batch_tokens >= 1, "batch_tokens", self.batch_tokens, "a whole number from 1")
-        if self.micro_batch_tokens is not None:
-            good = 1 <= self.micro_batch_tokens <= self.batch_tokens
-            _require(good, "micro_batch_tokens", self.micro_batch_tokens, "a whole number up to batch_tokens")
-        _require(self.copy_steps >= 0, "copy_steps", self.copy_steps, "a whole number from 0")
-        _require(self.copy_length >= 2, "copy_length", self.copy_length, "a whole number from 2")
-        _require(0 <= self.holdout < 1, "holdout", self.holdout, "a share in [0, 1)")
-        _require(self.log_every >= 1, "log_every", self.log_every, "a whole number from 1")
-        if self.copy_steps == 0 and self.copy_length != 64:
-            _no_effect("copy_length", self.copy_length, "there are no copy steps", "set copy_steps")
+__all__ = [
+    "SPEED_ONLY",
+    "OptimConfig",
+    "SFTConfig",
+    "TrainConfig",
+    "differences",
+    "fingerprint",
+    "from_mapping",
+    "to_mapping",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +108,12 @@ class TrainConfig:
     """Train a low-rank adapter instead of all weights."""
     arca: ArcaConfig = field(default=ArcaConfig(), metadata=LATER)
     """Token weights; only method arca has them."""
+    craft: CraftConfig = field(default=CraftConfig(), metadata=LATER)
+    """CRAFT's pillars; only method craft has them."""
+    controller: ControllerConfig = field(default=ControllerConfig(), metadata=LATER)
+    """Constants of the controller of craft or adaptive_cringe."""
+    cringe: CringeConfig = field(default=CringeConfig(), metadata=LATER)
+    """The term of adaptive_cringe or token_cringe."""
     passes: int = 1
     """Passes over the data of one update."""
     minibatches: int = 1
@@ -218,8 +146,8 @@ class TrainConfig:
             "minibatches",
             "micro_batch_tokens",
         ):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "a whole number from 1")
-        _require(
+            require(getattr(self, name) >= 1, name, getattr(self, name), "a whole number from 1")
+        require(
             self.group_size >= 2, "group_size", self.group_size, "at least 2 siblings, they are the baseline"
         )
         for name in (
@@ -230,21 +158,21 @@ class TrainConfig:
             "checkpoint_every",
             "eval_every",
         ):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "a number from 0")
-        _require(
+            require(getattr(self, name) >= 0, name, getattr(self, name), "a number from 0")
+        require(
             self.keep_checkpoints >= 1, "keep_checkpoints", self.keep_checkpoints, "a whole number from 1"
         )
-        _require(self.reward_scale > 0, "reward_scale", self.reward_scale, "a number above 0")
-        _require(0 < self.clip_low < 1, "clip_low", self.clip_low, "a number between 0 and 1")
-        _require(self.clip_high > 0, "clip_high", self.clip_high, "a number above 0")
-        _require(
+        require(self.reward_scale > 0, "reward_scale", self.reward_scale, "a number above 0")
+        require(0 < self.clip_low < 1, "clip_low", self.clip_low, "a number between 0 and 1")
+        require(self.clip_high > 0, "clip_high", self.clip_high, "a number above 0")
+        require(
             self.clip_dual is None or self.clip_dual > 1,
             "clip_dual",
             self.clip_dual,
             "a number above 1, or none",
         )
         sampling = self.sampling
-        _require(
+        require(
             sampling.temperature > 0,
             "sampling.temperature",
             sampling.temperature,
@@ -258,34 +186,36 @@ class TrainConfig:
                 remedy="use top_p=1 with top_k=0, or set truncated_sampling to accept the bias",
             )
         if self.truncated_sampling and not cut:
-            _no_effect("truncated_sampling", True, "top_p is 1, top_k is 0", "drop it")
-        if cut and self.old_logprobs == "sampler":
+            no_effect("truncated_sampling", True, "top_p is 1, top_k is 0", "drop it")
+        if cut and (self.old_logprobs == "sampler" or self.credited):
+            name = "old_logprobs=sampler" if self.old_logprobs == "sampler" else f"method {row.name}"
             raise ConfigError(
-                "old_logprobs=sampler with top_p or top_k compares two different distributions",
+                f"{name} with top_p or top_k compares two different distributions",
                 remedy="use old_logprobs=recompute",
             )
         if row.estimator == "rloo" and self.divide_by_std:
             raise ConfigError(
                 f"method {row.name} does not divide by the standard deviation", remedy="drop divide_by_std"
             )
-        _require(self.step_weight >= 0, "step_weight", self.step_weight, "a number from 0")
-        _require(0 <= self.step_discount <= 1, "step_discount", self.step_discount, "a number in [0, 1]")
+        require(self.step_weight >= 0, "step_weight", self.step_weight, "a number from 0")
+        require(0 <= self.step_discount <= 1, "step_discount", self.step_discount, "a number in [0, 1]")
         if row.estimator != "gigpo" and (self.step_weight, self.step_discount) != (1.0, 0.95):
             name = "step_weight" if self.step_weight != 1.0 else "step_discount"
             why = f"method {row.name} has no step advantage"
-            _no_effect(name, getattr(self, name), why, "use method gigpo, or drop it")
+            no_effect(name, getattr(self, name), why, "use method gigpo, or drop it")
         if not self.has_reference and self.kl_kind != "k3":
-            _no_effect("kl_kind", self.kl_kind, "kl_coef is 0", "set kl_coef, or drop kl_kind")
+            no_effect("kl_kind", self.kl_kind, "kl_coef is 0", "set kl_coef, or drop kl_kind")
         if self.kl_coef and self.log_kl:
-            _no_effect("log_kl", True, "a KL with a weight is logged anyway", "drop it, or set kl_coef=0")
+            no_effect("log_kl", True, "a KL with a weight is logged anyway", "drop it, or set kl_coef=0")
         check_distillation(
             method=row.name,
-            use=row.teacher,
+            use=self.distillation,
             usual=row.defaults.get("distill", DistillConfig()),
             distill=self.distill,
             skills=self.skills,
             teacher=self.teacher,
             policy_coef=self.policy_coef,
+            asked=self.credited and self.craft.control != "no_gap",
         )
         check_correction(
             method=row.name,
@@ -300,13 +230,23 @@ class TrainConfig:
         check_token_weights(
             method=row.name, weighs=row.token_weights, arca=self.arca, policy_coef=self.policy_coef
         )
-        distilled = self.distill.coef if row.teacher in row.terms else 0.0
-        if not (self.policy_coef or self.kl_coef or self.entropy_coef or distilled):
+        check_craft(
+            method=row.name,
+            craft=self.craft,
+            controller=self.controller,
+            cringe=self.cringe,
+            kl_coef=self.kl_coef,
+            kl_kind=self.kl_kind,
+            group_size=self.group_size,
+            tasks_per_update=self.tasks_per_update,
+            sdar_coef=self.distill.coef,
+        )
+        if not (self.policy_coef or self.every_token_counts):
             raise ConfigError("every term of the loss has weight 0", remedy="raise policy_coef")
         if self.always_on_policy:
             for name, usual in (("clip_low", 0.2), ("clip_high", 0.2), ("clip_dual", 3.0)):
                 if getattr(self, name) != usual:
-                    _no_effect(
+                    no_effect(
                         name,
                         getattr(self, name),
                         "one optimiser step with recomputed log-probs has ratio 1 everywhere",
@@ -334,13 +274,39 @@ class TrainConfig:
         return self.needs_adapter and self.arca.scheme != "uniform"
 
     @property
+    def distillation(self) -> TeacherUse:
+        """How the student follows its teacher's log-probs; SDAR's way where CRAFT keeps its term."""
+        use = method_row(self.method).teacher
+        if use == "craft":
+            return "sdar" if self.craft.keep_sdar else "none"
+        return "none" if use == "cringe" else use
+
+    @property
+    def credited(self) -> bool:
+        """A pillar of CRAFT, or CRINGE, is on."""
+        if self.method == "craft":
+            return self.craft.on
+        return self.method in CRINGES and (self.method == "adaptive_cringe" or self.cringe.coef > 0)
+
+    @property
+    def every_token_counts(self) -> bool:
+        """Some term beyond the policy's is on, so tokens without advantage change the loss too."""
+        distilled = self.distillation in ("sdar", "skill_sd") and self.distill.coef > 0
+        return self.kl_coef > 0 or self.entropy_coef > 0 or distilled or self.credited
+
+    @property
     def has_teacher(self) -> bool:
         """Skill-conditioned log-probs are needed at the first update."""
-        return self.teacher_weight(0) > 0
+        return self.asks_teacher(0)
+
+    def asks_teacher(self, update: int) -> bool:
+        """Skill-conditioned log-probs are needed when ``update`` updates are done."""
+        reads = self.credited and self.craft.control != "no_gap"
+        return reads or self.teacher_weight(update) > 0
 
     def teacher_weight(self, update: int) -> float:
-        """Weight of the teacher when ``update`` updates are done; 0 means that it is not asked."""
-        return teacher_weight(method_row(self.method).teacher, self.distill, update)
+        """Weight of the distillation when ``update`` updates are done."""
+        return teacher_weight(self.distillation, self.distill, update)
 
     @classmethod
     def for_method(cls, name: str, **settings: Any) -> TrainConfig:
@@ -350,3 +316,27 @@ class TrainConfig:
             ConfigError: unknown method or setting.
         """
         return from_mapping(cls, {**method_row(name).defaults, **settings, "method": name})
+
+
+SPEED_ONLY = frozenset({"num_envs", "checkpoint_every", "keep_checkpoints", "tensorboard"})
+"""Fields of ``TrainConfig`` that change no result; a resumed run may change them."""
+
+
+def fingerprint(config: TrainConfig) -> str:
+    """Hex digest over the settings that can change a result."""
+    text = json.dumps({k: v for k, v in to_mapping(config).items() if k not in SPEED_ONLY}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Lines ``name: old -> new`` for every setting in which two mappings differ, speed-only ones left out."""
+    lines = []
+    for name in sorted(set(a) | set(b)):
+        if not prefix and name in SPEED_ONLY:
+            continue
+        old, new = a.get(name), b.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            lines.append(f"{prefix}{name}: {old!r} -> {new!r}")
+    return lines

@@ -14,9 +14,9 @@ from craft_rl.loss.distill import DIVERGENCES, SIGNALS, Divergence, Signal
 from craft_rl.loss.gates import GATES, Gate
 from craft_rl.worlds import LATER
 
-TeacherUse = Literal["none", "sdar", "skill_sd", "rlsd", "advantages"]
-"""Where teacher log-probs enter: nowhere, in SDAR's or Skill-SD's loss term, in RLSD's advantages with
-their schedule, in other token advantages."""
+TeacherUse = Literal["none", "sdar", "skill_sd", "rlsd", "craft", "cringe"]
+"""Where teacher log-probs enter: nowhere, in SDAR's or Skill-SD's loss term, in RLSD's advantages, in the
+credit of CRAFT, in the term of CRINGE."""
 Placement = Literal["system", "prefix"]
 TooLong = Literal["error", "shorter"]
 Control = Literal["none", "empty", "irrelevant"]
@@ -40,7 +40,7 @@ class DistillConfig:
     shuffle: bool = False
     """Control: deal the gates out to the tokens of the optimiser step by chance. Costs one more pass."""
     clip: float = 0.2
-    """eps of RLSD's evidence, largest bonus of AMR-SD."""
+    """eps of RLSD's evidence."""
     decay: int = 100
     """Updates until RLSD's coef has fallen to 0; 0 keeps it."""
 
@@ -88,9 +88,9 @@ class TeacherConfig:
             )
         if self.control == "empty":
             for name in _changed(self, TeacherConfig(), ("strategy", "options", "placement", "budget")):
-                _no_effect(f"teacher.{name}", getattr(self, name), "the teacher is told nothing")
+                no_effect(f"teacher.{name}", getattr(self, name), "the teacher is told nothing")
             if self.too_long != "error":
-                _no_effect("teacher.too_long", self.too_long, "the teacher is told nothing")
+                no_effect("teacher.too_long", self.too_long, "the teacher is told nothing")
 
     @property
     def words(self) -> dict[str, Any]:
@@ -120,6 +120,7 @@ def check_distillation(
     skills: str | None,
     teacher: TeacherConfig,
     policy_coef: float,
+    asked: bool = False,
 ) -> None:
     """Refuse settings that contradict each other or change nothing.
 
@@ -131,29 +132,29 @@ def check_distillation(
         skills: bank of the teacher.
         teacher: as set.
         policy_coef: weight of the policy term.
+        asked: another part of the method asks the teacher.
 
     Raises:
         ConfigError: a setting without effect, or RLSD without its policy term or with a share above 1.
     """
     if use == "none":
-        idle, why = _NAMES, f"method {method} has no teacher"
+        idle, why = _NAMES, f"method {method} " + ("does not distil" if asked else "has no teacher")
     elif distill.coef == 0:
         idle, why = tuple(name for name in _NAMES if name != "coef"), "distill.coef is 0"
     else:
         idle, why = _idle(use, distill), f"method {method} does not use it with the other settings"
     for name in _changed(distill, usual, idle):
-        _no_effect(f"distill.{name}", getattr(distill, name), why)
+        no_effect(f"distill.{name}", getattr(distill, name), why)
     told = use != "none" and distill.coef > 0
-    if skills is not None and not told:
-        _no_effect("skills", skills, why)
+    if skills is not None and not (told or asked):
+        no_effect("skills", skills, why)
     if skills is None and teacher != TeacherConfig():
         raise ConfigError("teacher settings are given, but no skills", remedy="name a bank with skills")
     if use == "rlsd" and distill.coef > 1:
         raise ConfigError(f"setting distill.coef is {distill.coef!r}", remedy="rlsd needs a share in [0, 1]")
-    if use in ("rlsd", "advantages") and told and policy_coef == 0:
+    if use == "rlsd" and told and policy_coef == 0:
         raise ConfigError(
-            f"method {method} acts through the policy term, whose policy_coef is 0",
-            remedy="raise policy_coef",
+            "method rlsd acts through the policy term, whose policy_coef is 0", remedy="raise policy_coef"
         )
     if use == "sdar" and told and distill.signal == "centred_gate" and distill.beta == 0:
         raise ConfigError(
@@ -175,8 +176,8 @@ def _idle(use: TeacherUse, distill: DistillConfig) -> tuple[str, ...]:
     """Fields that change nothing under this use with these other fields."""
     if use == "skill_sd":
         return tuple(name for name in _NAMES if name != "coef")
-    if use in ("rlsd", "advantages"):
-        return ("beta", "gate", "signal", "divergence", "shuffle", *(() if use == "rlsd" else ("decay",)))
+    if use == "rlsd":
+        return ("beta", "gate", "signal", "divergence", "shuffle")
     if distill.signal == "gap":
         return ("beta", "gate", "shuffle", "clip", "decay")
     if distill.beta == 0:
@@ -191,5 +192,10 @@ def _changed(a: Any, b: Any, names: Iterable[str]) -> list[str]:
     return [name for name in names if getattr(a, name) != getattr(b, name)]
 
 
-def _no_effect(name: str, value: object, why: str) -> None:
+def no_effect(name: str, value: object, why: str) -> None:
+    """Refuse a setting that changes nothing.
+
+    Raises:
+        ConfigError: always.
+    """
     raise ConfigError(f"setting {name}={value!r} would have no effect: {why}", remedy=f"drop {name}")

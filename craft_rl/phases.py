@@ -35,9 +35,10 @@ from craft_rl.rollout.texts import texts_of
 from craft_rl.sft import SFTReport, sft
 from craft_rl.skill_mix import save_reading
 from craft_rl.skilled import bank_texts, demonstrate_mix
+from craft_rl.task_order import TaskOrder
 from craft_rl.teacher import open_teacher
 from craft_rl.tokens.encode import ChatCodec
-from craft_rl.trainer import TaskOrder, Trainer
+from craft_rl.trainer import Trainer
 from craft_rl.types import EvalReport, TaskResult, Trajectory
 
 

@@ -23,6 +23,7 @@ from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.checkpoint import Checkpoint
 from craft_rl.config import TrainConfig, differences, fingerprint, to_mapping
 from craft_rl.corrector import Corrections, Corrector
+from craft_rl.credit_driver import open_credit
 from craft_rl.engine.protocol import Engine
 from craft_rl.grading import Graded, grade
 from craft_rl.models.load import Policy, save_policy
@@ -32,59 +33,15 @@ from craft_rl.report.metrics import per_type_success, trajectory_metrics
 from craft_rl.report.trackers import TensorBoard, Tracker
 from craft_rl.rollout.episode import RolloutProfile
 from craft_rl.rollout.scheduler import collect, group_specs, grouped
-from craft_rl.rollout.seeds import named_seed
+from craft_rl.task_order import TaskOrder
 from craft_rl.teacher import Teacher
+from craft_rl.tokens.finite import refuse_unusable
 from craft_rl.tokens.pack import pack
 from craft_rl.types import Group, LossReport, Trajectory
 from craft_rl.update import Learned, Learner, needed_sequences
 
 BEST_WINDOW = 10
 """Updates whose mean training success stands for a checkpoint's quality when nothing evaluates it."""
-
-
-class TaskOrder:
-    """Which tasks each update plays: a pure function of seed and update.
-
-    Each epoch is one shuffle of all tasks; the last few that do not fill an update are left out of it. The
-    data cursor of a run is therefore the number of its updates.
-    """
-
-    def __init__(
-        self, task_ids: Sequence[str], *, per_update: int, seed: int, limit: int | None = None
-    ) -> None:
-        """Fix the set of tasks.
-
-        Args:
-            task_ids: all tasks of the split.
-            per_update: tasks of one update.
-            seed: of the run.
-            limit: use only so many tasks, drawn once.
-
-        Raises:
-            ConfigError: fewer tasks than one update needs.
-        """
-        self._ids = sorted(task_ids)
-        self._seed = seed
-        if limit is not None and limit < len(self._ids):
-            chosen = self._shuffle("subset", 0)[:limit]
-            self._ids = sorted(self._ids[i] for i in chosen)
-        if per_update > len(self._ids):
-            raise ConfigError(
-                f"an update needs {per_update} different tasks, there are {len(self._ids)}",
-                remedy="lower tasks_per_update or give more tasks",
-            )
-        self._per_update = per_update
-        self.updates_per_epoch = len(self._ids) // per_update
-
-    def tasks(self, update: int) -> list[str]:
-        """The tasks of one update, all different."""
-        epoch, position = divmod(update, self.updates_per_epoch)
-        start = position * self._per_update
-        return [self._ids[i] for i in self._shuffle("epoch", epoch)[start : start + self._per_update]]
-
-    def _shuffle(self, purpose: str, number: int) -> np.ndarray:
-        generator = np.random.Generator(np.random.Philox(named_seed("tasks", purpose, self._seed, number)))
-        return generator.permutation(len(self._ids))
 
 
 class Trainer:
@@ -171,6 +128,7 @@ class Trainer:
         self.corrector = Corrector(config, world, engine, policy_io) if config.ibpo.on else None
         if self.corrector is not None:
             self.identity["correction"] = self.corrector.version
+        self.credit = open_credit(config)
         self.update = 0
         """Updates done."""
         self._evaluator, self._on_update, self._on_save = evaluator, on_update, on_save
@@ -273,17 +231,32 @@ class Trainer:
         if self.config.zero_variance == "drop":
             kept = tuple(t for t in kept if t.group_id not in graded.level_groups)
         if not kept:
-            return Learned()
+            idle = self.credit.skip() if self.credit is not None else {}
+            return self._learned(Learned(teacher=idle))
         batch = pack(kept, graded.advantages)
         if corrections is not None:
             batch = corrections.credit(batch)
-        if self.teacher is None or self.config.teacher_weight(self.update) <= 0:
-            return self.learner.learn(batch, update=self.update)
-        rows = [row for row, wanted in enumerate(needed_sequences(batch, self.config)) if wanted]
-        score = partial(self.learner.score_batch, self.policy.model)
-        batch, told = self.teacher.teach(batch, kept, score, rows)
-        learned = self.learner.learn(batch, update=self.update)
+        refuse_unusable(batch, batch.behaviour_logprobs, "the engine", update=self.update)
+        told: dict[str, float] = {}
+        if self.teacher is not None and self.config.asks_teacher(self.update):
+            rows = [row for row, wanted in enumerate(needed_sequences(batch, self.config)) if wanted]
+            score = partial(self.learner.score_batch, self.policy.model)
+            batch, told = self.teacher.teach(batch, kept, score, rows)
+            assert batch.teacher_logprobs is not None
+            refuse_unusable(batch, batch.teacher_logprobs, "the teacher", update=self.update)
+        weights = None
+        if self.credit is not None:
+            weights = self.credit.weights
+            batch, assessed = self.credit.assess(batch, kept, self.update)
+            told |= assessed
+        learned = self.learner.learn(batch, update=self.update, weights=weights)
         learned.teacher |= told
+        return self._learned(learned)
+
+    def _learned(self, learned: Learned) -> Learned:
+        """The update succeeded: what is carried to the next one moves on."""
+        if self.credit is not None:
+            self.credit.advance()
         return learned
 
     def _metrics(
@@ -337,6 +310,7 @@ class Trainer:
             "recent_success": self._recent,
             **({"teacher": self.teacher.state()} if self.teacher is not None else {}),
             **({"corrector": self.corrector.state()} if self.corrector is not None else {}),
+            **({"controller": self.credit.to_mapping()} if self.credit is not None else {}),
         }
 
         def write(folder: Path) -> None:
@@ -383,6 +357,8 @@ class Trainer:
             self.teacher.restore(last.state["teacher"])
         if self.corrector is not None:
             self.corrector.restore(last.state["corrector"])
+        if self.credit is not None:
+            self.credit.restore(last.state["controller"])
         return int(last.state["metrics_bytes"])
 
 

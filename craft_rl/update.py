@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from craft_envs.errors import CraftError
 from craft_rl.config import TrainConfig
+from craft_rl.craft_terms import CraftTerms, CringeTerms
+from craft_rl.credit_driver import Weights, token_gap
 from craft_rl.loss.aggregate import token_mean_weights, unit_mean_weights
 from craft_rl.loss.kl import kl_estimate
-from craft_rl.loss.policy import clipped_policy_loss
-from craft_rl.methods import method
+from craft_rl.loss_terms import Columns, Student, token_terms
 from craft_rl.optim import build_optimizer, clip_gradients, rate_at, set_rate
 from craft_rl.rollout.seeds import named_seed
 from craft_rl.teacher_terms import Gates, TeacherTerms
@@ -49,29 +50,11 @@ class Learned:
     forward_tokens: int = 0
     """Tokens that went forward and backward, all optimiser steps together, padding left out."""
     teacher: dict[str, float] = field(default_factory=dict)
-    """Metrics of the teacher's gap, of the gates; empty without a teacher."""
+    """Metrics of the teacher's gap, of gates, of credit; empty without a teacher."""
     reference_kl: float | None = None
     """KL to the reference by ``kl_kind``, weighted like the loss; None without a reference."""
     weights: dict[str, float] = field(default_factory=dict)
     """Metrics of the token weights; empty without them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The per-token values of a batch on the model's device."""
-
-    advantages: Tensor
-    """[N]"""
-    behaviour: Tensor
-    """[N] log-probs by the sampler."""
-    reference: Tensor | None
-    """[N] log-probs of the frozen reference; None when no term needs them."""
-    teacher: TeacherTerms | None = None
-    """The teacher's part of the loss; None when it has none."""
-    seen: Evidence | None = None
-    """What the token weights were made of; None when there are none."""
-    weighing: dict[str, float] = field(default_factory=dict)
-    """Metrics of the token weights."""
 
 
 class Learner:
@@ -109,19 +92,20 @@ class Learner:
         if self._dtype in (torch.bfloat16, torch.float16):
             self._dtype = torch.float32
 
-    def learn(self, batch: TokenBatch, *, update: int) -> Learned:
+    def learn(self, batch: TokenBatch, *, update: int, weights: Weights | None = None) -> Learned:
         """All optimiser steps of one update.
 
         Args:
             batch: every trainable trajectory of the update, level groups included.
             update: number of updates before this one; decides minibatches with the learning rate.
+            weights: of the credit's term with that of the KL; must be given iff ``config.credited``.
 
         Raises:
             CraftError: a gradient is not finite; the weights are left as they were before that step.
-            ValueError: the method needs teacher log-probs at this update, the batch has none.
+            ValueError: the method needs teacher log-probs or credit at this update, the batch has none.
         """
         config = self.config
-        columns = self.columns(batch, update=update)
+        columns = self.columns(batch, update=update, weights=weights)
         learned = Learned(tokens=int(batch.loss_mask.sum()), weights=columns.weighing)
         needed = needed_sequences(batch, config)
         old = self._old_logprobs(batch, columns, needed)
@@ -133,10 +117,12 @@ class Learner:
             learned.learning_rate = rate_at(config.optim, progress)
             set_rate(self.optimizer, learned.learning_rate)
             self.optimizer.zero_grad(set_to_none=True)
-            weights = loss_weights(batch, rows, config.aggregation).to(self._device, self._dtype)
+            spread = loss_weights(batch, rows, config.aggregation).to(self._device, self._dtype)
             active = [row for row in rows if needed[row]]
-            gates = self._gates(batch, columns, active, weights, number)
-            self.accumulate(batch, columns, active, weights, old, learned, gates=gates, share=1.0 / steps)
+            gates = self._gates(batch, columns, active, spread, number)
+            if columns.cringe is not None:
+                columns.cringe.draw(number)
+            self.accumulate(batch, columns, active, spread, old, learned, gates=gates, share=1.0 / steps)
             norm = clip_gradients(self.model.parameters(), config.optim.grad_clip)
             if not np.isfinite(norm):
                 self.optimizer.zero_grad(set_to_none=True)
@@ -151,7 +137,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         if columns.teacher is not None:
             learned.teacher = columns.teacher.statistics.metrics()
-        if config.kl_coef:
+        if config.kl_coef and learned.reference_kl is None:
             learned.reference_kl = learned.terms.get("kl")
         return learned
 
@@ -183,30 +169,14 @@ class Learner:
         total = max(float((weights > 0).sum()), 1.0)
         spread = config.entropy_coef > 0 or (teacher is not None and teacher.needs_entropy)
         for micro in micro_batches(batch, config.micro_batch_tokens, rows):
-            index, logprobs, entropies = self._score(self.model, micro, entropy=spread)
-            w = weights[index]
+            index, student = self._score(self.model, micro, entropy=spread, cringe=columns.cringe)
+            logprobs, w = student.logprobs, weights[index]
             before = logprobs.detach() if old is None else old[index]
-            advantages = columns.advantages[index]
-            if teacher is not None:
-                advantages = teacher.advantages(advantages, before, index)
-            policy = clipped_policy_loss(
-                logprobs,
-                before,
-                advantages,
-                clip_low=config.clip_low,
-                clip_high=config.clip_high,
-                clip_dual=config.clip_dual,
-            )
-            terms = [("policy", policy.loss, config.policy_coef)]
-            if entropies is not None and config.entropy_coef > 0:
-                terms.append(("entropy", entropies, -config.entropy_coef))
-            if columns.reference is not None and config.kl_coef > 0:
-                estimate = kl_estimate(logprobs, columns.reference[index], config.kl_kind)
-                terms.append(("kl", estimate, config.kl_coef))
-            if teacher is not None:
-                term = teacher.loss(logprobs, before, entropies, index, gates)
-                if term is not None:
-                    terms.append((teacher.use, term, teacher.weight))
+            policy, terms = token_terms(config, columns, index, student, before, gates)
+            if columns.reference is not None and columns.craft is not None and columns.craft.polarised:
+                # the polarised term is no distance
+                k3 = kl_estimate(logprobs.detach(), columns.reference[index], "k3")
+                learned.reference_kl = (learned.reference_kl or 0.0) + float((k3 * w).sum()) * share
             loss = logprobs.new_zeros(())
             for name, values, coefficient in terms:
                 term = (values * w).sum()
@@ -224,16 +194,18 @@ class Learner:
         """[N] log-probs of the tokens under the mask of ``rows`` by the training code, 0 elsewhere."""
         out = torch.zeros(len(batch.token_ids), dtype=self._dtype, device=self._device)
         for micro in micro_batches(batch, self.config.micro_batch_tokens, rows):
-            index, logprobs, _ = self._score(model, micro, entropy=False)
-            out[index] = logprobs
+            index, student = self._score(model, micro, entropy=False)
+            out[index] = student.logprobs
         return out
 
-    def columns(self, batch: TokenBatch, *, update: int = 0) -> Columns:
-        """The per-token tensors of ``batch``; reference or teacher only where a term needs them.
+    def columns(self, batch: TokenBatch, *, update: int = 0, weights: Weights | None = None) -> Columns:
+        """The per-token tensors of ``batch``; reference, teacher or credit only where a term needs them.
 
         Raises:
-            ValueError: the method needs teacher log-probs at this update, the batch has none.
+            ValueError: the method needs teacher log-probs or credit at this update, the batch has none.
         """
+        if (weights is not None) != self.config.credited:
+            raise ValueError("Weights of the credit must be given exactly when the method has credit.")
 
         def column(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(self._device, self._dtype)
@@ -260,6 +232,15 @@ class Learner:
             teacher = TeacherTerms(
                 self.config, column(batch.teacher_logprobs), update=update, vocab_size=vocabulary
             )
+        craft = cringe = None
+        if weights is not None and self.config.method == "craft":
+            if batch.credit is None:
+                raise ValueError("Method craft needs credit in the batch.")
+            craft = CraftTerms(self.config, column(batch.credit), weights)
+        elif weights is not None:
+            if batch.teacher_logprobs is None:
+                raise ValueError(f"Method {self.config.method} needs teacher log-probs in the batch.")
+            cringe = CringeTerms(self.config, column(token_gap(batch)), weights, update=update)
         return Columns(
             advantages=advantages,
             behaviour=column(batch.behaviour_logprobs),
@@ -267,6 +248,8 @@ class Learner:
             teacher=teacher,
             seen=seen,
             weighing=told,
+            craft=craft,
+            cringe=cringe,
         )
 
     def _look(self, batch: TokenBatch, rows: Sequence[int]) -> Evidence:
@@ -291,8 +274,8 @@ class Learner:
             return None
         gates = torch.zeros_like(weights)
         for micro in micro_batches(batch, self.config.micro_batch_tokens, rows):
-            index, logprobs, entropies = self._score(self.model, micro, entropy=teacher.needs_entropy)
-            gates[index] = teacher.gate(index, logprobs, entropies)
+            index, student = self._score(self.model, micro, entropy=teacher.needs_entropy)
+            gates[index] = teacher.gate(index, student.logprobs, student.entropy)
         return teacher.whole(gates, weights, step)
 
     def _reference_kl(self, batch: TokenBatch, reference: Tensor) -> float:
@@ -312,22 +295,41 @@ class Learner:
         return self.score_batch(self.model, batch, [row for row, wanted in enumerate(needed) if wanted])
 
     def _score(
-        self, model: nn.Module, micro: MicroBatch, *, entropy: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """[M] places on the batch's axis, log-probs, entropies of the tokens under the mask."""
-        index, scored = self._scored(model, micro, entropy=entropy)
-        return index, scored.logprobs, scored.entropy
+        self, model: nn.Module, micro: MicroBatch, *, entropy: bool, cringe: CringeTerms | None = None
+    ) -> tuple[Tensor, Student]:
+        """[M] places on the batch's axis, what the model says about these tokens under the mask."""
+        index, scored = self._scored(model, micro, entropy=entropy, cringe=cringe)
+        return index, Student(scored.logprobs, scored.entropy, scored.of_logits)
 
     def _scored(
-        self, model: nn.Module, micro: MicroBatch, *, entropy: bool, hidden: bool = False
+        self,
+        model: nn.Module,
+        micro: MicroBatch,
+        *,
+        entropy: bool,
+        hidden: bool = False,
+        cringe: CringeTerms | None = None,
     ) -> tuple[Tensor, Scored]:
         mask = torch.from_numpy(micro.loss_mask).to(self._device)
         ids = torch.from_numpy(micro.token_ids).to(self._device)
+        index = torch.from_numpy(micro.index[micro.loss_mask]).to(self._device)
+        of_logits = None
+        if cringe is not None:
+
+            def of_logits(logits: Tensor, tokens: Tensor, where: Tensor) -> Tensor:
+                return cringe.margin(logits, tokens, index[where])
+
         with self._autocast():
             scored = token_logprobs(
-                model, ids, mask, temperature=self.temperature, entropy=entropy, hidden=hidden
+                model,
+                ids,
+                mask,
+                temperature=self.temperature,
+                entropy=entropy,
+                hidden=hidden,
+                of_logits=of_logits,
             )
-        return torch.from_numpy(micro.index[micro.loss_mask]).to(self._device), scored
+        return index, scored
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.config.autocast == "bf16":
@@ -358,9 +360,7 @@ def needed_sequences(batch: TokenBatch, config: TrainConfig) -> list[bool]:
 
     Without such a term a sequence whose advantages are all 0 has policy loss 0 with gradient exactly 0.
     """
-    row = method(config.method)
-    distilled = row.teacher in row.terms and config.distill.coef > 0
-    if config.kl_coef > 0 or config.entropy_coef > 0 or distilled:
+    if config.every_token_counts:
         return [True] * len(batch)
     starts = batch.sequence_starts
     return [bool(batch.advantages[starts[row] : starts[row + 1]].any()) for row in range(len(batch))]

@@ -52,7 +52,7 @@ def main(args: Sequence[str]) -> int:
 def run(settings: Annotated[DemosSettings, tyro.conf.arg(name="")]) -> list[Trajectory]:
     """Record an agent's episodes in the tokens that a policy would see."""
     from craft_rl.models.load import load_policy
-    from craft_rl.trainer import TaskOrder
+    from craft_rl.task_order import TaskOrder
 
     world = open_world(settings.world)
     check_dialogue(settings.policy, settings.dialogue.prompt)

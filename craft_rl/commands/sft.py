@@ -103,7 +103,7 @@ def run(command: SFTCommand) -> Path:
     from craft_rl.rollout.texts import texts_of
     from craft_rl.sft import sft
     from craft_rl.skilled import bank_texts, demonstrate_mix
-    from craft_rl.trainer import TaskOrder
+    from craft_rl.task_order import TaskOrder
     from craft_rl.worlds import open_world
 
     started = time.perf_counter()

@@ -67,3 +67,44 @@ def token_slots(
         raise ValueError(f"Unknown alignment {alignment!r}; choose one of {', '.join(ALIGNMENTS)}.")
     numbers: dict[Hashable, int] = {}
     return torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys], dtype=torch.int64)
+
+
+def integer_slots(
+    alignment: Alignment, *, group: Tensor, trajectory: Tensor, step: Tensor, place: Tensor, anchor: Tensor
+) -> Tensor:
+    """``token_slots`` of integer keys, without a loop over tokens; the numbers differ, the slots do not.
+
+    Args:
+        alignment: a row of the table above.
+        group: [N] int64, from 0, as all the others.
+        trajectory: [N] index over all groups.
+        step: [N] number of the step inside the trajectory.
+        place: [N] place of the token inside the step's response.
+        anchor: [N] index of the state that the step was taken from; used by ``anchor`` alone.
+
+    Returns:
+        [N] int64.
+
+    Raises:
+        ValueError: unknown alignment.
+    """
+    if alignment == "turn_token":
+        return _joined(group, step, place)
+    if alignment == "anchor":
+        return _joined(group, anchor, place)
+    if alignment != "flat":
+        raise ValueError(f"Unknown alignment {alignment!r}; choose one of {', '.join(ALIGNMENTS)}.")
+    order = torch.argsort(_joined(trajectory, step, place), stable=True)
+    sizes = torch.bincount(trajectory)
+    first = torch.cumsum(sizes, 0) - sizes
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device) - first[trajectory[order]]
+    return _joined(group, rank)
+
+
+def _joined(*keys: Tensor) -> Tensor:
+    """One number per tuple of numbers, in their order."""
+    out = keys[0]
+    for key in keys[1:]:
+        out = out * (int(key.max()) + 1 if len(key) else 1) + key
+    return out

@@ -53,6 +53,22 @@ def draw_rivals(found: Rivals, generator: torch.Generator) -> Tensor:
     return found.ids.reshape(-1, found.ids.shape[-1]).gather(1, picks).reshape(found.ids.shape[:-1])
 
 
+def rival_at(found: Rivals, uniform: Tensor) -> Tensor:
+    """One rival per position, chosen by a number that was drawn before.
+
+    Args:
+        found: candidates.
+        uniform: [...] in [0, 1).
+
+    Returns:
+        [...] int, the first candidate up to which the probabilities add up to more than the number.
+    """
+    total = found.probabilities.to(torch.float64).cumsum(-1)
+    last = found.probabilities.shape[-1] - 1
+    place = (total <= uniform.to(total.dtype).unsqueeze(-1)).sum(-1).clamp_max(last)
+    return found.ids.gather(-1, place.unsqueeze(-1)).squeeze(-1)
+
+
 def cringe_loss(logits: Tensor, tokens: Tensor, positives: Tensor) -> Tensor:
     """l = -log[e^{s+} / (e^{s+} + e^{s_y})] = softplus(s_y - s+).
 

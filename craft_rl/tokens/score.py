@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 _CHUNK = 1 << 22
 """Most logits (tokens times vocabulary) that are held in float32 at once."""
+OfLogits = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(logits / temperature [m, V], their tokens [m], which of the M masked tokens they are [m]) -> [m]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,6 +32,8 @@ class Scored:
     hidden: Tensor | None = None
     """[M, D] last hidden state, after the final norm, at the position that predicts the token; absent unless
     asked for."""
+    of_logits: Tensor | None = None
+    """[M] what the caller's own function made of the logits; absent without one."""
 
 
 def token_logprobs(
@@ -40,6 +45,7 @@ def token_logprobs(
     entropy: bool = False,
     greedy: bool = False,
     hidden: bool = False,
+    of_logits: OfLogits | None = None,
 ) -> Scored:
     """Log-prob of each masked token given the tokens before it in its row.
 
@@ -54,6 +60,8 @@ def token_logprobs(
         entropy: also return entropies.
         greedy: also return whether each token is the most probable one.
         hidden: also return hidden states.
+        of_logits: one more number per token, with gradient; called again on the way back, so the same inputs
+            must give the same numbers.
 
     Raises:
         ValueError: a row's first token is under the mask; nothing precedes it.
@@ -76,28 +84,32 @@ def token_logprobs(
         state = source if hidden else None
         vocabulary = head.weight.shape[0]
 
-    def run(part: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def run(part: Tensor, ids: Tensor, where: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         scores = part if head is None else head(part)
         scores = scores if scores.dtype == torch.float64 else scores.float()
-        logp = torch.log_softmax(scores * scale if scale != 1.0 else scores, dim=-1)
+        scores = scores * scale if scale != 1.0 else scores
+        logp = torch.log_softmax(scores, dim=-1)
         spread = -(logp.exp() * logp).sum(-1) if entropy else logp.new_zeros(0)
         best = logp.detach().argmax(-1) == ids if greedy else ids.new_zeros(0, dtype=torch.bool)
-        return logp.gather(1, ids.unsqueeze(1)).squeeze(1), spread, best
+        more = of_logits(scores, ids, where) if of_logits is not None else logp.new_zeros(0)
+        return logp.gather(1, ids.unsqueeze(1)).squeeze(1), spread, best, more
 
     size = max(1, _CHUNK // vocabulary)
     pieces = []
+    places = torch.arange(len(targets), device=targets.device)
     for start in range(0, max(len(targets), 1), size):
-        part, ids = source[start : start + size], targets[start : start + size]
+        inputs = tuple(values[start : start + size] for values in (source, targets, places))
         if len(targets) > size and torch.is_grad_enabled():
-            pieces.append(checkpoint(run, part, ids, use_reentrant=False))
+            pieces.append(checkpoint(run, *inputs, use_reentrant=False))
         else:
-            pieces.append(run(part, ids))
-    logprobs, spreads, bests = (torch.cat(kind) for kind in zip(*pieces, strict=True))
+            pieces.append(run(*inputs))
+    logprobs, spreads, bests, more = (torch.cat(kind) for kind in zip(*pieces, strict=True))
     return Scored(
         logprobs=logprobs,
         entropy=spreads if entropy else None,
         greedy=bests if greedy else None,
         hidden=state,
+        of_logits=more if of_logits is not None else None,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,10 +15,9 @@ from craft_rl.loss.aggregate import token_mean_weights
 from craft_rl.methods import METHODS
 from craft_rl.teacher_terms import TeacherTerms
 from craft_rl.token_weights import Evidence, token_weights, weigh
-from craft_rl.types import TokenBatch
-from craft_rl.update import Columns, Learned, Learner
+from craft_rl.update import Columns, Learned
+from tests.golden.looked_up import LookedUp, as_batch
 from tests.golden.tables import assert_close, cases, published_weights, tensor
-from tests.rl.tiny_training import tiny_policy
 
 
 class Driven:
@@ -158,46 +156,6 @@ def test_the_gated_term_in_expectation(case, beta):
     wanted = tensor(case["expected"]["expected_sdar_grad_student_logits"][str(beta)])
     # the loss has the value of the gap beside the gradient of log pi; the gate is a constant in both
     torch.testing.assert_close(logits.grad, wanted, rtol=1e-7, atol=1e-8)
-
-
-class LookedUp(Learner):
-    """The learner whose forward pass is replaced by look-ups, as in the recorded update."""
-
-    def __init__(self, config, logprobs, entropy):
-        super().__init__(tiny_policy().model, config, temperature=1.0)
-        self.logprobs, self.entropy = logprobs, entropy
-
-    def _score(self, model, micro, *, entropy):
-        index = torch.from_numpy(micro.index[micro.loss_mask]).long()
-        return index, self.logprobs[index], self.entropy[index] if entropy else None
-
-
-def as_batch(mask, advantages):
-    """Every row as a sequence of its own behind one prompt token; [B, T] values to [N], with the places."""
-    kept = [row.nonzero().squeeze(1) for row in mask]
-    starts = np.cumsum([0, *(len(row) + 1 for row in kept)]).astype(np.int32)
-    loss_mask = np.ones(starts[-1], np.bool_)
-    loss_mask[starts[:-1]] = False
-    places = torch.cat([row * mask.shape[1] + columns for row, columns in enumerate(kept)])
-
-    def flat(values):
-        out = torch.zeros(len(loss_mask), dtype=torch.float64)
-        out[torch.from_numpy(loss_mask)] = tensor(values).flatten()[places]
-        return out
-
-    names = tuple(f"t{row}" for row in range(len(mask)))
-    batch = TokenBatch(
-        token_ids=np.full(len(loss_mask), 5, np.int32),
-        loss_mask=loss_mask,
-        behaviour_logprobs=np.zeros(len(loss_mask), np.float32),
-        advantages=flat(advantages).numpy().astype(np.float32),
-        sequence_starts=starts,
-        step_starts=tuple(np.array([1], np.int32) for _ in kept),
-        group_ids=names,
-        trajectory_ids=names,
-        step_ids=tuple((0,) for _ in kept),
-    )
-    return batch, flat, places
 
 
 def published_config(method, config):

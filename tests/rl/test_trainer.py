@@ -12,7 +12,8 @@ from craft_rl import checkpoint as checkpoints
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.config import OptimConfig
 from craft_rl.report.jsonl import read_metrics
-from craft_rl.trainer import TaskOrder, Trainer
+from craft_rl.task_order import TaskOrder
+from craft_rl.trainer import Trainer
 from craft_rl.worlds import WorldConfig
 from tests.rl.tiny_training import same_weights, tiny_config, tiny_policy, tiny_trainer
 

@@ -25,7 +25,7 @@ from craft_rl.update import Learner
 from tests.rl.tiny_training import LuckyWorld, tiny_config, tiny_groups, tiny_io, tiny_policy
 from tests.rl.toy_rollout import ToyTasks
 
-TEACHING = tuple(name for name, row in METHODS.items() if row.teacher != "none")
+TEACHING = tuple(name for name, row in METHODS.items() if "distill" in row.defaults)
 
 
 def tiny_bank(*extra: Skill, env_id: str = ToyTasks.env_id) -> SkillBank:
