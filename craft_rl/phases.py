@@ -56,7 +56,7 @@ def play_demonstrations(
     chosen = TaskOrder(tasks, per_update=count, seed=config.seed, limit=limit).tasks(0)
     sample = demonstration_specs(chosen[: config.tokenizer_tasks], seed=config.seed)
     form = train.prompt.form
-    played = play_agent(sample, world, "scripted", form=form)
+    played = play_agent(sample, world, config.demonstrator, form=form)
     texts = texts_of(played, world, task_ids=tasks)
     if (mix := config.skill_mix).bank is not None:
         texts = chain(texts, bank_texts(mix.bank, world.tasks.env_id, mix.reading.placement))
@@ -79,6 +79,7 @@ def play_demonstrations(
     specs = sorted(specs, key=lambda spec: spec.sibling)[: config.demonstrations]
     with ProgressBar("demonstrations", len(specs), shown=(), console=console) as bar:
         how: dict[str, Any] = {
+            "agent": config.demonstrator,
             "noise": config.noise,
             "no_slips": config.no_slips,
             "max_context": config.max_context,

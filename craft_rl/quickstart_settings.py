@@ -43,7 +43,9 @@ class QuickstartConfig:
     tokenizer_tasks: int = 200
     """Tasks whose texts the tokenizer is trained on."""
     demonstrations: int
-    """Episodes of the scripted agent that are imitated, spread evenly over the training tasks."""
+    """Episodes that are imitated, spread evenly over the training tasks."""
+    demonstrator: str = field(default="scripted", metadata=LATER)
+    """Agent that is imitated. The oracle knows what it could not know from the observations."""
     noise: float
     """Share of slips in them, shown but not imitated."""
     no_slips: tuple[str, ...] = ("help", "look", "inventory")

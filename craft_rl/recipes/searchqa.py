@@ -31,11 +31,11 @@ def full() -> QuickstartConfig:
     return _questions(
         "searchqa",
         panels=["searchqa-bundled-test"],
-        vocab_size=2048,
+        vocab_size=1024,
         max_context=2048,
-        demonstrations=6000,
-        epochs=4.0,
-        updates=40,
+        demonstrations=3200,  # every training question once, as in the small world
+        epochs=1.0,
+        updates=20,
     )
 
 
@@ -46,9 +46,10 @@ def official() -> QuickstartConfig:
         panels=[f"searchqa-official-{name}" for name in ("hotpot500", "musique100", "nq_oracle")],
         vocab_size=4096,
         max_context=4096,
-        demonstrations=4000,
-        epochs=2.0,
+        demonstrations=1716,  # every training question twice
+        epochs=1.0,
         updates=20,
+        demonstrator="oracle",  # the scripted agent answers one real question in ten
         data="official",
     )
 
@@ -62,6 +63,7 @@ def _questions(
     demonstrations: int,
     epochs: float,
     updates: int,
+    demonstrator: str = "scripted",
     **world: Any,
 ) -> QuickstartConfig:
     return embedded(
@@ -72,6 +74,7 @@ def _questions(
         max_context=max_context,
         max_new_tokens=32,
         demonstrations=demonstrations,
+        demonstrator=demonstrator,
         noise=0.0,  # the only slips are a search for nothing, an answer that ends the task
         no_slips=(),
         form="search_tags",

@@ -51,9 +51,9 @@ def full() -> QuickstartConfig:
         "webshop",
         panel="webshop-bundled-test",
         max_context=4096,
-        demonstrations=6000,
-        epochs=2.0,
-        updates=40,
+        demonstrations=3000,
+        epochs=1.0,
+        updates=20,
     )
 
 
@@ -62,10 +62,11 @@ def official() -> QuickstartConfig:
     return _shop(
         "webshop-official",
         panel="webshop-official-test",
-        max_context=4096,
-        demonstrations=6000,
-        epochs=2.0,
-        updates=40,
+        max_context=6144,
+        max_new_tokens=96,  # options of real products are long
+        demonstrations=3000,
+        epochs=1.0,
+        updates=15,
         data="official",
     )
 
@@ -79,6 +80,7 @@ def _shop(
     epochs: float,
     updates: int,
     vocab_size: int = 2048,
+    max_new_tokens: int = 40,
     **world: Any,
 ) -> QuickstartConfig:
     return embedded(
@@ -87,7 +89,7 @@ def _shop(
         world=WorldConfig(env=ENV_ID, max_steps=10, **world),  # twice what the scripted shopper needs
         vocab_size=vocab_size,
         max_context=max_context,
-        max_new_tokens=40,
+        max_new_tokens=max_new_tokens,
         demonstrations=demonstrations,
         noise=0.1,
         whole=(" [SEP]", "search[", "click["),
