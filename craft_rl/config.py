@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,9 +19,9 @@ from craft_rl.distillation import (
     teacher_weight,
 )
 from craft_rl.loss.kl import KLKind
+from craft_rl.mapping import SPEED_ONLY, differences, fingerprint, from_mapping, to_mapping
 from craft_rl.methods import method as method_row
 from craft_rl.optim_settings import OptimConfig, no_effect, require
-from craft_rl.plain import from_mapping, to_mapping
 from craft_rl.sft_settings import SFTConfig
 from craft_rl.worlds import LATER, WorldConfig
 
@@ -316,27 +313,3 @@ class TrainConfig:
             ConfigError: unknown method or setting.
         """
         return from_mapping(cls, {**method_row(name).defaults, **settings, "method": name})
-
-
-SPEED_ONLY = frozenset({"num_envs", "checkpoint_every", "keep_checkpoints", "tensorboard"})
-"""Fields of ``TrainConfig`` that change no result; a resumed run may change them."""
-
-
-def fingerprint(config: TrainConfig) -> str:
-    """Hex digest over the settings that can change a result."""
-    text = json.dumps({k: v for k, v in to_mapping(config).items() if k not in SPEED_ONLY}, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Lines ``name: old -> new`` for every setting in which two mappings differ, speed-only ones left out."""
-    lines = []
-    for name in sorted(set(a) | set(b)):
-        if not prefix and name in SPEED_ONLY:
-            continue
-        old, new = a.get(name), b.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            lines += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            lines.append(f"{prefix}{name}: {old!r} -> {new!r}")
-    return lines

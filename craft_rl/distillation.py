@@ -14,9 +14,9 @@ from craft_rl.loss.distill import DIVERGENCES, SIGNALS, Divergence, Signal
 from craft_rl.loss.gates import GATES, Gate
 from craft_rl.worlds import LATER
 
-TeacherUse = Literal["none", "sdar", "skill_sd", "rlsd", "craft", "cringe"]
-"""Where teacher log-probs enter: nowhere, in SDAR's or Skill-SD's loss term, in RLSD's advantages, in the
-credit of CRAFT, in the term of CRINGE."""
+TeacherUse = Literal["none", "sdar", "skill_sd", "rlsd", "advantages", "craft", "cringe"]
+"""Where teacher log-probs enter: nowhere, in SDAR's or Skill-SD's loss term, in RLSD's advantages with
+their schedule, in other token advantages, in the credit of CRAFT, in the term of CRINGE."""
 Placement = Literal["system", "prefix"]
 TooLong = Literal["error", "shorter"]
 Control = Literal["none", "empty", "irrelevant"]
@@ -40,7 +40,7 @@ class DistillConfig:
     shuffle: bool = False
     """Control: deal the gates out to the tokens of the optimiser step by chance. Costs one more pass."""
     clip: float = 0.2
-    """eps of RLSD's evidence."""
+    """eps of RLSD's evidence, largest bonus of AMR-SD."""
     decay: int = 100
     """Updates until RLSD's coef has fallen to 0; 0 keeps it."""
 
@@ -152,9 +152,10 @@ def check_distillation(
         raise ConfigError("teacher settings are given, but no skills", remedy="name a bank with skills")
     if use == "rlsd" and distill.coef > 1:
         raise ConfigError(f"setting distill.coef is {distill.coef!r}", remedy="rlsd needs a share in [0, 1]")
-    if use == "rlsd" and told and policy_coef == 0:
+    if use in ("rlsd", "advantages") and told and policy_coef == 0:
         raise ConfigError(
-            "method rlsd acts through the policy term, whose policy_coef is 0", remedy="raise policy_coef"
+            f"method {method} acts through the policy term, whose policy_coef is 0",
+            remedy="raise policy_coef",
         )
     if use == "sdar" and told and distill.signal == "centred_gate" and distill.beta == 0:
         raise ConfigError(
@@ -176,8 +177,8 @@ def _idle(use: TeacherUse, distill: DistillConfig) -> tuple[str, ...]:
     """Fields that change nothing under this use with these other fields."""
     if use == "skill_sd":
         return tuple(name for name in _NAMES if name != "coef")
-    if use == "rlsd":
-        return ("beta", "gate", "signal", "divergence", "shuffle")
+    if use in ("rlsd", "advantages"):
+        return ("beta", "gate", "signal", "divergence", "shuffle", *(() if use == "rlsd" else ("decay",)))
     if distill.signal == "gap":
         return ("beta", "gate", "shuffle", "clip", "decay")
     if distill.beta == 0:

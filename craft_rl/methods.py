@@ -5,15 +5,21 @@ A method is a row, not a fork: the trainer reads the row and nothing else knows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from torch import Tensor
+
 from craft_envs.errors import ConfigError, did_you_mean
+from craft_rl.advantage.amr_sd import amr_sd_advantages
+from craft_rl.advantage.rlsd import rlsd_advantages
 from craft_rl.correction import IbpoConfig
 from craft_rl.distillation import DistillConfig, TeacherUse
 
 Estimator = Literal["grpo", "rloo", "gigpo"]
+Reweight = Callable[..., Tensor]
+"""(advantages, log pi_old, log pi_T, weight=, clip=) -> token advantages; the same tensor at weight 0."""
 Term = Literal["policy", "kl", "entropy", "sdar", "skill_sd", "credit", "cringe"]
 
 
@@ -35,6 +41,8 @@ class Method:
     """Loss terms that a setting may switch on."""
     teacher: TeacherUse = "none"
     """Where log-probs of the skill-conditioned teacher enter."""
+    reweight: Reweight | None = None
+    """What turns advantages into token advantages, for a teacher that enters there."""
     corrects: bool = False
     """Whether failed siblings are corrected, see ``correction.py``."""
     token_weights: bool = False
@@ -132,8 +140,20 @@ METHODS: Mapping[str, Method] = {
             divides_by_std=True,
             terms=("policy", "kl", "entropy"),
             teacher="rlsd",
+            reweight=rlsd_advantages,
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=0.5)},
             paper="arXiv 2604.03128, Self-Distilled RLVR, as the published SDAR code implements it",
+        ),
+        Method(
+            name="amr_sd",
+            summary="GRPO with a bonus on tokens that the skill-conditioned teacher finds more likely.",
+            estimator="grpo",
+            divides_by_std=True,
+            terms=("policy", "kl", "entropy"),
+            teacher="advantages",
+            reweight=amr_sd_advantages,
+            defaults=_PUBLISHED | {"distill": DistillConfig(coef=1.0)},
+            paper="AMR-SD, after a survey's line; the paper itself has not been read",
         ),
         Method(
             name="ibpo",

@@ -1,4 +1,4 @@
-"""What a teacher's log-probs do in the loss: a term of SDAR or Skill-SD, or RLSD's token advantages."""
+"""What a teacher's log-probs do in the loss: a term of SDAR or Skill-SD, or token advantages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from craft_rl.advantage.rlsd import rlsd_advantages
 from craft_rl.config import TrainConfig
 from craft_rl.loss.distill import divergence_pull, sdar_loss, skill_sd_loss
 from craft_rl.loss.gates import gate_values, teacher_gap
+from craft_rl.methods import method
 from craft_rl.rollout.seeds import named_seed
 
 GAP_EDGES = (-4.0, -2.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 2.0, 4.0)
@@ -83,7 +83,7 @@ class TeacherTerms:
             update: number of updates before this one.
             vocab_size: V, for the gate ``soft_or_norm``.
         """
-        self.use = config.distillation
+        self.use, self._reweight = config.distillation, method(config.method).reweight
         self.weight = config.teacher_weight(update)
         self.teacher = teacher_logprobs
         self.statistics = GapStatistics()
@@ -134,10 +134,10 @@ class TeacherTerms:
         return Gates(dealt, mean)
 
     def advantages(self, advantages: Tensor, before: Tensor, index: Tensor) -> Tensor:
-        """[M] advantages of the tokens at ``index``; the same tensor for every method but RLSD."""
-        if self.use != "rlsd":
+        """[M] advantages of the tokens at ``index``; the same tensor where no row reweights."""
+        if self._reweight is None:
             return advantages
-        return rlsd_advantages(
+        return self._reweight(
             advantages, before, self.teacher[index], weight=self.weight, clip=self._distill.clip
         )
 
@@ -157,7 +157,7 @@ class TeacherTerms:
         gap = teacher_gap(logprobs, teacher)
         if not self.gated:
             self.statistics.add(gap, None)
-            if self.use == "rlsd":
+            if self._reweight is not None:
                 return None
             if self.use == "skill_sd":
                 return skill_sd_loss(logprobs, teacher, before)

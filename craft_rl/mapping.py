@@ -1,8 +1,9 @@
-"""Configurations as plain data: dictionaries for JSON, then back."""
+"""Configurations as plain data: written, read back, compared."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import typing
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from typing import Any, TypeVar
 from craft_envs.errors import ConfigError, did_you_mean
 
 Config = TypeVar("Config")
+
+SPEED_ONLY = frozenset({"num_envs", "checkpoint_every", "keep_checkpoints", "tensorboard"})
+"""Fields of ``TrainConfig`` that change no result; a resumed run may change them."""
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -51,3 +55,23 @@ def from_mapping(cls: type[Config], values: Mapping[str, Any], *, where: str = "
             value = tuple(value)
         settings[name] = value
     return cls(**settings)
+
+
+def fingerprint(config: Any) -> str:
+    """Hex digest over the settings of a ``TrainConfig`` that can change a result."""
+    text = json.dumps({k: v for k, v in to_mapping(config).items() if k not in SPEED_ONLY}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Lines ``name: old -> new`` for every setting in which two mappings differ, speed-only ones left out."""
+    lines = []
+    for name in sorted(set(a) | set(b)):
+        if not prefix and name in SPEED_ONLY:
+            continue
+        old, new = a.get(name), b.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            lines.append(f"{prefix}{name}: {old!r} -> {new!r}")
+    return lines
