@@ -96,7 +96,8 @@ class TrainConfig:
     distill: DistillConfig = field(default=DistillConfig(), metadata=LATER)
     """Distillation from the skill-conditioned teacher; only methods with a teacher have it."""
     skills: str | None = field(default=None, metadata=LATER)
-    """Bank of the teacher: name of a bundled one, file or folder. The student never sees it."""
+    """Bank of the teacher: name of a bundled one, file or folder. The student never sees it, but for
+    skill_grpo, which shows it in training."""
     teacher: TeacherConfig = field(default=TeacherConfig(), metadata=LATER)
     """Which skills the teacher reads, where they stand."""
     ibpo: IbpoConfig = field(default=IbpoConfig(), metadata=LATER)
@@ -213,6 +214,7 @@ class TrainConfig:
             teacher=self.teacher,
             policy_coef=self.policy_coef,
             asked=self.credited and self.craft.control != "no_gap",
+            reads=row.reads,
         )
         check_correction(
             method=row.name,
@@ -290,6 +292,11 @@ class TrainConfig:
         """Some term beyond the policy's is on, so tokens without advantage change the loss too."""
         distilled = self.distillation in ("sdar", "skill_sd") and self.distill.coef > 0
         return self.kl_coef > 0 or self.entropy_coef > 0 or distilled or self.credited
+
+    @property
+    def reads_skills(self) -> bool:
+        """The student's own prompts show skills."""
+        return method_row(self.method).reads and self.teacher.control != "empty"
 
     @property
     def has_teacher(self) -> bool:

@@ -12,13 +12,14 @@ from craft_envs.errors import ConfigError
 from craft_rl.advantage.rlsd import rlsd_weight
 from craft_rl.loss.distill import DIVERGENCES, SIGNALS, Divergence, Signal
 from craft_rl.loss.gates import GATES, Gate
+from craft_rl.tokens.insert import PLACEMENTS, Placement
 from craft_rl.worlds import LATER
 
 TeacherUse = Literal["none", "sdar", "skill_sd", "rlsd", "advantages", "craft", "cringe"]
 """Where teacher log-probs enter: nowhere, in SDAR's or Skill-SD's loss term, in RLSD's advantages with
 their schedule, in other token advantages, in the credit of CRAFT, in the term of CRINGE."""
-Placement = Literal["system", "prefix"]
 TooLong = Literal["error", "shorter"]
+RoundTrip = Literal["error", "count"]
 Control = Literal["none", "empty", "irrelevant"]
 
 
@@ -61,26 +62,41 @@ class DistillConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherConfig:
-    """What the teacher reads, where it stands in its prompt."""
+    """What the teacher reads (or the student of skill_grpo in training), where it stands in the prompt."""
 
     strategy: str = "keyword"
     """How skills are chosen for a task: keyword, task_type, full, random, ucb, similar."""
     options: tuple[str, ...] = ()
     """Options of the strategy, NAME=VALUE each, such as count=6 or literal=true."""
     placement: Placement = "system"
-    """In the system turn of the chat template, or as raw text before the first token as published."""
+    """In the system turn of the chat template, or elsewhere, see tokens/insert.py. Published are
+    ``reencoded`` for teachers, ``user`` for skill_grpo; ``prefix`` is the former without its round trip."""
     budget: int | None = None
     """Most tokens that the skills may take; as many whole skills as fit are told."""
     too_long: TooLong = "error"
     """When skills with episode outgrow the model: stop, or tell less, counted in the metrics."""
     control: Control = "none"
     """``empty``: the teacher is told nothing. ``irrelevant``: other text of exactly the same length."""
+    round_trip: RoundTrip = field(default="error", metadata=LATER)
+    """When ``reencoded`` changes ids of the student's prompt: stop, or go on, counted in the metrics."""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
         if self.budget is not None and self.budget < 1:
             raise ConfigError(
                 f"setting teacher.budget is {self.budget!r}", remedy="give a whole number from 1"
+            )
+        if self.placement not in PLACEMENTS:
+            raise ConfigError(
+                f"setting teacher.placement is {self.placement!r}",
+                remedy=f"use one of {', '.join(PLACEMENTS)}",
+            )
+        if self.placement != "reencoded" and self.round_trip != "error":
+            no_effect("teacher.round_trip", self.round_trip, "no prompt is encoded again")
+        if self.placement == "reencoded" and self.control == "irrelevant":
+            raise ConfigError(
+                "a text encoded together with its prompt has no other text of exactly its length",
+                remedy="use teacher.placement=prefix with teacher.control=irrelevant",
             )
         if len(self.words) != len(self.options):
             raise ConfigError(
@@ -121,6 +137,7 @@ def check_distillation(
     teacher: TeacherConfig,
     policy_coef: float,
     asked: bool = False,
+    reads: bool = False,
 ) -> None:
     """Refuse settings that contradict each other or change nothing.
 
@@ -133,6 +150,7 @@ def check_distillation(
         teacher: as set.
         policy_coef: weight of the policy term.
         asked: another part of the method asks the teacher.
+        reads: the student's own prompts show skills.
 
     Raises:
         ConfigError: a setting without effect, or RLSD without its policy term or with a share above 1.
@@ -146,7 +164,7 @@ def check_distillation(
     for name in _changed(distill, usual, idle):
         no_effect(f"distill.{name}", getattr(distill, name), why)
     told = use != "none" and distill.coef > 0
-    if skills is not None and not (told or asked):
+    if skills is not None and not (told or asked or reads):
         no_effect("skills", skills, why)
     if skills is None and teacher != TeacherConfig():
         raise ConfigError("teacher settings are given, but no skills", remedy="name a bank with skills")

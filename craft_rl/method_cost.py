@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,6 +18,7 @@ from craft_rl.assemble import DialogueSettings
 from craft_rl.config import TrainConfig
 from craft_rl.engine.hf import open_engine
 from craft_rl.models.load import Policy
+from craft_rl.skilled import open_preface
 from craft_rl.teacher import open_teacher
 from craft_rl.tokens.encode import ChatCodec
 from craft_rl.tokens.score import token_logprobs
@@ -80,6 +81,7 @@ def measure(
     """
     codec = ChatCodec(policy.tokenizer)
     io = dialogue.io(policy, temperature=config.sampling.temperature)
+    io = replace(io, preface=open_preface(config, policy, world.tasks))
     engine = open_engine(policy.model, slots=config.num_envs, max_context=dialogue.max_context)
     teacher = open_teacher(config, policy, codec, world.tasks)
     clock = _Clock()

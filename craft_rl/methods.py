@@ -43,6 +43,8 @@ class Method:
     """Where log-probs of the skill-conditioned teacher enter."""
     reweight: Reweight | None = None
     """What turns advantages into token advantages, for a teacher that enters there."""
+    reads: bool = False
+    """Whether the student's own prompts show skills in training."""
     corrects: bool = False
     """Whether failed siblings are corrected, see ``correction.py``."""
     token_weights: bool = False
@@ -92,6 +94,16 @@ METHODS: Mapping[str, Method] = {
             terms=("policy", "kl", "entropy"),
             defaults=_PUBLISHED,
             paper="arXiv 2505.10978, Group-in-Group Policy Optimization",
+        ),
+        Method(
+            name="skill_grpo",
+            summary="GRPO with skills in the policy's own prompts; judged without them, with them beside.",
+            estimator="grpo",
+            divides_by_std=True,
+            terms=("policy", "kl", "entropy"),
+            reads=True,
+            defaults=_PUBLISHED,
+            paper="arXiv 2605.15155, SDAR, its baseline Skill-GRPO",
         ),
         Method(
             name="opsd",

@@ -34,7 +34,7 @@ from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs, play_
 from craft_rl.rollout.texts import texts_of
 from craft_rl.sft import SFTReport, sft
 from craft_rl.skill_mix import save_reading
-from craft_rl.skilled import bank_texts, demonstrate_mix
+from craft_rl.skilled import bank_texts, demonstrate_mix, open_preface
 from craft_rl.task_order import TaskOrder
 from craft_rl.teacher import open_teacher
 from craft_rl.tokens.encode import ChatCodec
@@ -159,7 +159,12 @@ def reinforce(
             policy,
             world,
             engine,
-            PolicyIO(codec=codec, prompt=train.prompt, sampling=train.sampling),
+            PolicyIO(
+                codec=codec,
+                prompt=train.prompt,
+                sampling=train.sampling,
+                preface=open_preface(train, policy, world.tasks),
+            ),
             folder,
             on_update=done,
             teacher=open_teacher(train, policy, ChatCodec(policy.tokenizer), world.tasks),

@@ -78,7 +78,12 @@ class SkillMix:
 def save_reading(folder: Path, mix: SkillMix) -> None:
     """Write into a model's folder how it has learned to read skills; nothing where it has not."""
     if mix.bank is not None:
-        write_json(folder / READING_FILE, to_mapping(mix.reading))
+        save_skills_read(folder, mix.reading)
+
+
+def save_skills_read(folder: Path, reading: TeacherConfig) -> None:
+    """Write into a model's folder which skills it has read, where they stood."""
+    write_json(folder / READING_FILE, to_mapping(reading))
 
 
 def load_reading(folder: str | Path) -> TeacherConfig:

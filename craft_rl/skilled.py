@@ -13,6 +13,7 @@ from craft_envs.core import World
 from craft_envs.errors import ConfigError
 from craft_envs.types import TaskSource
 from craft_rl.agent.policy_io import PolicyIO
+from craft_rl.config import TrainConfig
 from craft_rl.distillation import Control, TeacherConfig
 from craft_rl.models.load import Policy
 from craft_rl.rollout.demonstrate import AgentFactory, demonstrate
@@ -47,6 +48,14 @@ class SkillPreface:
         """[P'] the prompt with the skills of this task."""
         return self._teacher.told(task_id, prompt_ids)
 
+    def metrics(self, task_ids: Sequence[str]) -> dict[str, float]:
+        """Which share of these tasks is told what kind of skills."""
+        told = {f"prompt_skills/{kind}": v for kind, v in self._teacher.coverage(task_ids).items()}
+        if self._teacher.settings.placement == "reencoded":
+            told["prompt_skills/changed_prompts"] = float(self._teacher.changed)
+            self._teacher.changed = 0
+        return told
+
 
 def skill_preface(
     bank: str, settings: TeacherConfig, policy: Policy, tasks: TaskSource, *, control: Control = "none"
@@ -68,6 +77,33 @@ def skill_preface(
     settings = dataclasses.replace(settings, control=control)
     teacher = make_teacher(bank, settings, policy, ChatCodec(policy.tokenizer), tasks)
     return SkillPreface(teacher, bank=bank)
+
+
+def open_preface(config: TrainConfig, policy: Policy, tasks: TaskSource) -> SkillPreface | None:
+    """What the prompts of a training run show; None unless its method shows skills to its student.
+
+    Args:
+        config: method, ``skills``, ``teacher`` as which skills, where.
+        policy: whose tokens the text is written in.
+        tasks: of the world.
+
+    Raises:
+        ConfigError: no skills are named, a strategy that learns from a teacher; as ``skill_preface``.
+    """
+    if not config.reads_skills:
+        return None
+    if config.skills is None:
+        raise ConfigError(
+            f"method {config.method} shows skills to its policy, but no skills are given",
+            remedy="name a bank with --skills; craft skills list shows those that ship with craft",
+        )
+    if config.teacher.strategy == "ucb":
+        raise ConfigError(
+            f"the strategy ucb learns from the episodes of a teacher, method {config.method} has none",
+            remedy="use another teacher.strategy",
+        )
+    control = config.teacher.control
+    return skill_preface(config.skills, config.teacher, policy, tasks, control=control)
 
 
 def bank_texts(bank: str, env_id: str, placement: str = "system") -> Iterator[str]:

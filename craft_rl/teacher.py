@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,54 +20,24 @@ from torch import Tensor
 
 from craft_envs.errors import ConfigError
 from craft_envs.types import TaskSource
+from craft_rl.briefing import Briefing
 from craft_rl.config import TrainConfig
 from craft_rl.distillation import TeacherConfig
 from craft_rl.models.load import Policy
 from craft_rl.tokens.encode import ChatCodec
-from craft_rl.tokens.insert import Inserter, inserted
+from craft_rl.tokens.insert import Inserter, Piece, inserted
 from craft_rl.tokens.pack import trajectory_id
 from craft_rl.types import FloatArray, IntArray, PrivilegedContext, TokenBatch, Trajectory
 
 Scorer = Callable[[TokenBatch, Sequence[int]], Tensor]
 """(batch, rows) -> [N] log-probs of the masked tokens of these rows, 0 elsewhere: the student's own code."""
 
-HEADINGS = {"system": "Advice for this kind of task:", "prefix": "[Privileged Skill Information]"}
-"""First line of the skill text; the second is the published one."""
-_IRRELEVANT = (
-    "Tea is dried soon after it is picked. The river bends twice below the old bridge, then runs straight to "
-    "the sea. In spring the meadow turns yellow, in autumn brown. A violin has four strings, a harp many "
-    "more. Snow fell on the hills last week, yet the valley stayed green. The baker rises at three. "
-)
-"""Repeated as often as needed, then cut to length: it is no advice, so it may be cut anywhere."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Briefing:
-    """What the teacher is told about each trajectory of an update, with counts for the metrics."""
-
-    contexts: Mapping[str, PrivilegedContext]
-    """Trajectory id -> its text."""
-    specific: int
-    """Trajectories for whose type of task some skill is meant."""
-    general: int
-    """Trajectories with general skills alone."""
-    bare: int
-    """Trajectories without any skill."""
-    shortened: int
-    """Trajectories that were told less than the strategy chose: for want of budget or room."""
-    without_room: int
-    """Among them those whose episode left no room for a single skill."""
-
-    def metrics(self) -> dict[str, float]:
-        """Shares of trajectories; the two counts as they are."""
-        total = max(len(self.contexts), 1)
-        return {
-            "teacher/skills_specific": self.specific / total,
-            "teacher/skills_general": self.general / total,
-            "teacher/skills_none": self.bare / total,
-            "teacher/shortened": float(self.shortened),
-            "teacher/without_room": float(self.without_room),
-        }
+_PUBLISHED = "[Privileged Skill Information]"
+HEADINGS: Mapping[str, str] = {
+    "system": "Advice for this kind of task:",
+    **dict.fromkeys(("prefix", "user", "reencoded"), _PUBLISHED),
+}
+"""First line of the skill text, by placement."""
 
 
 class Teacher:
@@ -103,7 +73,9 @@ class Teacher:
             )
         self._store, self._tasks, self._codec = store, tasks, codec
         self._limit = max_context
-        self._inserter = Inserter(codec, system=self.settings.placement == "system")
+        self._inserter = Inserter(codec, self.settings.placement)
+        self.changed = 0
+        """Sequences of an update in which a round trip through text changed ids of the prompt."""
         self._full: dict[tuple[int | str, ...], tuple[Rendered, int]] = {}
 
     @property
@@ -190,16 +162,15 @@ class Teacher:
                 out[span] = own[span]
         told = sorted(set(chosen) - set(blank))
         if told:
-            pieces = [
-                self._piece(
-                    batch.token_ids[int(batch.sequence_starts[row]) : int(batch.sequence_starts[row + 1])],
-                    contexts[batch.trajectory_ids[row]],
-                )
-                for row in told
-            ]
-            for row, (_, ids) in zip(told, pieces, strict=True):
-                if int(lengths[row]) + len(ids) > self._limit:
-                    raise self._too_long(batch.trajectory_ids[row], int(lengths[row]), len(ids))
+            pieces = []
+            for row in told:
+                span = slice(int(batch.sequence_starts[row]), int(batch.sequence_starts[row + 1]))
+                own, opening = batch.token_ids[span], int(batch.loss_mask[span].argmax())
+                piece = self._piece(own, opening, contexts[batch.trajectory_ids[row]])
+                more = len(piece.ids) - (piece.stop - piece.start)
+                if len(own) + more > self._limit:
+                    raise self._too_long(batch.trajectory_ids[row], len(own), more)
+                pieces.append(piece)
             rebuilt, origin = inserted(batch, told, pieces)
             scored = run(rebuilt, range(len(rebuilt))).cpu().numpy()
             out[origin] = scored[rebuilt.loss_mask]
@@ -224,10 +195,13 @@ class Teacher:
             ConfigError: see ``brief``.
         """
         started = time.perf_counter()
+        self.changed = 0
         briefing = self.brief(trajectories)
         logprobs, tokens = self.score(batch, briefing.contexts, run, rows)
         self.observe(trajectories, briefing)
         metrics = briefing.metrics() | {"teacher/tokens": float(tokens)}
+        if self.settings.placement == "reencoded":
+            metrics["teacher/changed_prompts"] = float(self.changed)
         metrics["seconds_teacher"] = time.perf_counter() - started
         return replace(batch, teacher_logprobs=logprobs), metrics
 
@@ -249,8 +223,17 @@ class Teacher:
             return prompt_ids
         told, _ = self._render(skills, prompt_ids, len(prompt_ids), task_id)
         context = PrivilegedContext(text=told.text, skill_ids=told.skill_ids, bank_hash=self.bank_hash)
-        place, ids = self._piece(prompt_ids, context)
-        return np.concatenate([prompt_ids[:place], ids, prompt_ids[place:]]).astype(np.int32)
+        return self._piece(prompt_ids, len(prompt_ids), context).into(prompt_ids)
+
+    def coverage(self, task_ids: Sequence[str]) -> dict[str, float]:
+        """Shares of these tasks with specific skills, with general ones alone, with none."""
+        kinds = [{skill.is_general for skill in self._retrieve(task)} for task in task_ids]
+        total = max(len(kinds), 1)
+        return {
+            "specific": sum(False in kind for kind in kinds) / total,
+            "general": sum(kind == {True} for kind in kinds) / total,
+            "none": sum(not kind for kind in kinds) / total,
+        }
 
     # ------------------------------------------------------------------ statistics of retrieval
 
@@ -296,7 +279,7 @@ class Teacher:
         frame = len(before) + len(after)
 
         def count(text: str) -> int:
-            return frame + len(self._encoded(text))
+            return frame + len(self._inserter.ids(text))
 
         heading, budget = HEADINGS[self.settings.placement], self.settings.budget
         key: tuple[int | str, ...] = (frame, *(skill.skill_id for skill in skills))
@@ -318,17 +301,18 @@ class Teacher:
         except SkillError:
             return Rendered(text="", skill_ids=(), left_out=tuple(s.skill_id for s in skills)), True
 
-    def _piece(self, dialogue: IntArray, context: PrivilegedContext) -> tuple[int, IntArray]:
-        """Where text goes in a sequence, the ids that go there."""
-        place, before, after = self._inserter.frame(dialogue)
-        ids = self._encoded(context.text)
-        if self.settings.control == "irrelevant":
-            other = self._codec.encode(_IRRELEVANT)
-            ids = np.resize(other, len(ids))
-        return place, np.concatenate([before, ids, after]).astype(np.int32)
-
-    def _encoded(self, text: str) -> IntArray:
-        return self._codec.encode(f"{text}\n\n" if self.settings.placement == "prefix" else text)
+    def _piece(self, dialogue: IntArray, opening: int, context: PrivilegedContext) -> Piece:
+        """What goes into a sequence, whose first prompt has ``opening`` tokens."""
+        filler = self.settings.control == "irrelevant"
+        piece = self._inserter.piece(dialogue, opening, context.text, filler=filler)
+        if not piece.keeps(dialogue):
+            self.changed += 1
+            if self.settings.round_trip == "error":
+                raise ConfigError(
+                    "a prompt that was decoded, then encoded again, has other ids than the student read",
+                    remedy="use teacher.placement=prefix, or teacher.round_trip=count to accept and count it",
+                )
+        return piece
 
     def _too_long(self, name: str, episode: int, skills: int) -> ConfigError:
         return ConfigError(

@@ -97,6 +97,12 @@ class Trainer:
                 where=f"{policy_io.prompt} {policy_io.sampling}",
                 remedy="build PolicyIO from config.prompt with config.sampling",
             )
+        if (policy_io.preface is not None) != config.reads_skills:
+            raise ConfigError(
+                f"method {config.method} "
+                + ("needs prompts with skills" if config.reads_skills else "has prompts without skills"),
+                remedy="build PolicyIO.preface by skilled.open_preface",
+            )
         if (evaluator is not None) != (config.eval_every > 0):
             raise ConfigError(
                 f"eval_every is {config.eval_every}, evaluator is {'given' if evaluator else 'missing'}",
@@ -124,6 +130,8 @@ class Trainer:
         }
         if teacher is not None:
             self.identity["skills"] = teacher.bank_hash
+        if policy_io.preface is not None:
+            self.identity["skills"] = policy_io.preface.facts["bank_hash"]
         self.teacher = teacher
         self.corrector = Corrector(config, world, engine, policy_io) if config.ibpo.on else None
         if self.corrector is not None:
@@ -276,6 +284,7 @@ class Trainer:
             "update": self.update,
             **trajectory_metrics(groups),
             **per_type_success(trajectories),
+            **(self.io.preface.metrics([t.task_id for t in trajectories]) if self.io.preface else {}),
             # the mean of -log p over samples of p estimates its entropy without a pass over the vocabulary
             "entropy": -float(np.concatenate(logprobs).mean(dtype=np.float64)) if logprobs else 0.0,
             "advantage_mean": float(values.mean()) if len(values) else 0.0,

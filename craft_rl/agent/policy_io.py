@@ -90,6 +90,10 @@ class Preface(Protocol):
         """[P'] a dialogue's first prompt with the text for this task in it."""
         ...
 
+    def metrics(self, task_ids: Sequence[str]) -> Mapping[str, float]:
+        """What training logs about the text of these tasks."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyIO:

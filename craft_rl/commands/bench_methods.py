@@ -95,7 +95,7 @@ def run(settings: Annotated[BenchMethodsSettings, tyro.conf.arg(name="")]) -> li
     costs = []
     for row in rows:
         defaults = dict(row.defaults)
-        if row.teacher != "none":
+        if row.teacher != "none" or row.reads:
             # craft/ALFWorld-v0 -> alfworld
             usual = settings.world.env.rpartition("/")[2].partition("-")[0].lower()
             defaults |= {"skills": settings.skills or usual, "teacher": TeacherConfig(too_long="shorter")}

@@ -97,6 +97,8 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     from craft_rl.report.console import ProgressBar
     from craft_rl.report.jsonl import read_metrics
     from craft_rl.report.plots import plot_curves
+    from craft_rl.skill_mix import save_skills_read
+    from craft_rl.skilled import open_preface
     from craft_rl.teacher import open_teacher
     from craft_rl.tokens.encode import ChatCodec
     from craft_rl.trainer import Trainer
@@ -118,7 +120,8 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     max_context = command.max_context or (known.max_context if known else 4096)
     engine = open_engine(policy.model, slots=config.num_envs, max_context=max_context)
     codec = ChatCodec(policy.tokenizer)
-    io = PolicyIO(codec=codec, prompt=config.prompt, sampling=config.sampling)
+    preface = open_preface(config, policy, world.tasks)
+    io = PolicyIO(codec=codec, prompt=config.prompt, sampling=config.sampling, preface=preface)
     evaluator = _evaluator(command, engine, io, world, panels[0]) if panels else None
     # now rather than at the first update: a bank that cannot be read then costs no episode
     teacher = open_teacher(config, policy, codec, world.tasks)
@@ -128,6 +131,12 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     command.out.mkdir(parents=True, exist_ok=True)
     if not checkpoints(command.out / "checkpoints"):
         write_json(command.out / COMMAND_FILE, _plain(command))
+
+    def describe(folder: Path) -> None:
+        save_dialogue(folder, dialogue)
+        if preface is not None:
+            save_skills_read(folder, config.teacher)
+
     with ProgressBar("training", config.updates, shown=SHOWN) as bar:
 
         def advance(row: Mapping[str, Any], groups: Any) -> None:
@@ -144,15 +153,15 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
             command.out,
             evaluator=evaluator,
             on_update=advance,
-            on_save=lambda folder: save_dialogue(folder, dialogue),
+            on_save=describe,
             teacher=teacher,
         )
         trainer.run(resume=command.resume)
     if has_adapter(policy.model):
-        save_dialogue(save_policy(policy, command.out / "adapter"), dialogue)
+        describe(save_policy(policy, command.out / "adapter"))
     # merged: who reads the model need not know how it was trained
     model = save_policy(merged(policy), command.out / "model")
-    save_dialogue(model, dialogue)
+    describe(model)
     rows = read_metrics(command.out / "metrics.jsonl")
     plot_curves(rows, command.out / "curves.png")
     first, last = rows[:10], rows[-10:]
@@ -174,10 +183,16 @@ def _evaluator(
     greedy = PolicyIO(codec=io.codec, prompt=io.prompt, sampling=sampling)
 
     def evaluator(update: int) -> dict[str, float]:
-        runner = ModelRunner(engine, greedy, agent=command.model)
+        report = played(greedy)
+        scores = {"score": report.mean, "errors": float(report.errors)}
+        if io.preface is not None:  # beside, under another name: what the policy scores when it is told
+            scores["score_with_skills"] = played(replace(greedy, preface=io.preface)).mean
+        return scores
+
+    def played(voice: PolicyIO) -> Any:
+        runner = ModelRunner(engine, voice, agent=command.model)
         limit = config.world.max_steps
-        report = evaluate(runner, world, panel, num_envs=config.num_envs, max_steps=limit)
-        return {"score": report.mean, "errors": float(report.errors)}
+        return evaluate(runner, world, panel, num_envs=config.num_envs, max_steps=limit)
 
     return evaluator
 

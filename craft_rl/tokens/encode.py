@@ -118,6 +118,12 @@ class ChatCodec:
         """Ids of a text by itself; what looks like a special token becomes ordinary characters. [K]"""
         return np.asarray(self._ids(self._mark(text)), dtype=np.int32)
 
+    def first_header(self) -> IntArray:
+        """[H] ids that precede the text of a dialogue's first message, when that is the user's."""
+        return np.asarray(
+            self._ids(self._render([{"role": "user", "content": _ASKED}]).split(_ASKED)[0]), np.int32
+        )
+
     def system_turn(self) -> SystemTurn:
         """How this template shows a system turn at the beginning of a dialogue.
 

@@ -167,7 +167,7 @@ def test_the_templates_own_system_turn(template, messages, wanted):
     try:
         codec = ChatCodec(tokenizer)
         ids = codec.open([{"role": role, "content": f"{role} text"} for role in messages])
-        place, before, after = Inserter(codec, system=True).frame(ids)
+        place, before, after = Inserter(codec, "system").frame(ids)
         whole = np.concatenate([ids[:place], before, codec.encode("TOLD"), after, ids[place:]])
         assert tokenizer.decode(whole) == wanted
     finally:
