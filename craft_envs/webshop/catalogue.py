@@ -7,10 +7,10 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from craft_envs.errors import ConfigError, DataMismatch, shown
 from craft_envs.webshop.nouns import nouns_for
@@ -20,6 +20,14 @@ NO_ATTRIBUTES: Final = ("DUMMY_ATTR",)
 """Attributes of a product that the attribute file does not know, as in the original."""
 _ASIN_LIMIT: Final = 10
 _NOT_PRICE: Final = re.compile(r"[^\d.]")
+
+
+class SupportsGet(Protocol):
+    """The part of a mapping that records are looked up with."""
+
+    def get(self, asin: str) -> Mapping[str, Any] | None:
+        """The record of a product, if there is one."""
+        ...
 
 
 class MemoryCatalogue:
@@ -71,19 +79,8 @@ class MemoryCatalogue:
             DataMismatch: a record lacks a key, or holds something of another type.
             ConfigError: a product has a price range, and neither ``price_rng`` nor its price is given.
         """
-        products: dict[str, Product] = {}
-        for number, record in enumerate(items):
-            asin = _asin(record, number, where)
-            if asin == "nan" or len(asin) > _ASIN_LIMIT or asin in products:
-                continue
-            try:
-                products[asin] = cleaned(record, ins.get(asin), price_rng=price_rng, prices=prices)
-            except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-                raise DataMismatch(
-                    f"product {number} ({shown(asin)}) is malformed: {type(error).__name__} {error}",
-                    where=where,
-                    remedy="mend or remove the record",
-                ) from error
+        kept = clean_products(items, ins, price_rng=price_rng, prices=prices, where=where)
+        products = {product.asin: product for product in kept}
         found, source = nouns_for({asin: product.title for asin, product in products.items()}, nouns)
         if source == "file" and nouns_source is not None:
             source = nouns_source
@@ -125,6 +122,32 @@ class MemoryCatalogue:
             return self._nouns[asin]
         except KeyError:
             raise _unknown(asin) from None
+
+
+def clean_products(
+    items: Iterable[Any],
+    ins: SupportsGet,
+    *,
+    price_rng: random.Random | None = None,
+    prices: Mapping[str, float] | None = None,
+    where: str = "",
+) -> Iterator[Product]:
+    """The products of records, one by one; see ``MemoryCatalogue.from_records``."""
+    seen: set[str] = set()
+    for number, record in enumerate(items):
+        asin = _asin(record, number, where)
+        if asin == "nan" or len(asin) > _ASIN_LIMIT or asin in seen:
+            continue
+        seen.add(asin)
+        try:
+            product = cleaned(record, ins.get(asin), price_rng=price_rng, prices=prices)
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise DataMismatch(
+                f"product {number} ({shown(asin)}) is malformed: {type(error).__name__} {error}",
+                where=where,
+                remedy="mend or remove the record",
+            ) from error
+        yield product
 
 
 def canonical(product: Product, nouns: Sequence[str]) -> bytes:

@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -37,35 +37,58 @@ def synthetic_goals(
     goals: list[Goal] = []
     uses: Counter[str] = Counter()
     for product in _products(catalogue, ins):
-        record = ins[product.asin]
-        instruction = record.get("instruction")
-        if instruction is None:
+        asked = asked_in(ins[product.asin], product.asin, where)
+        if asked is None:
             continue
-        attributes = _words(record, "instruction_attributes", product.asin, where)
-        if not attributes or not isinstance(instruction, str):
-            raise DataMismatch(
-                f"the instruction of {product.asin!r} has no attributes, or is not text", where=where
-            )
-        limit, limit_text = drawn_limit(product.price, rng)
-        names = sorted(product.options)
-        for number, values in enumerate(itertools.product(*(product.options[name] for name in names))):
-            options = dict(zip(names, values, strict=True))
-            asked = ", and ".join(f"{name}: {value}" for name, value in options.items())
-            goals.append(
-                _goal(
-                    product,
-                    goal_id=goal_id(product.asin, "synthetic", number, options),
-                    instruction=f"{instruction}{' with ' + asked if asked else ''}{limit_text}",
-                    attributes=attributes,
-                    options=options,
-                    price_upper=limit,
-                )
-            )
-            uses.update(attributes)
-    return [
-        replace(goal, weight=sum(1.0 / uses[word] for word in goal.attributes) / len(goal.attributes))
-        for goal in goals
-    ]
+        for goal in variants(product, *asked, drawn_limit(product.price, rng)):
+            goals.append(goal)
+            uses.update(goal.attributes)
+    return [replace(goal, weight=weight_of(goal.attributes, uses)) for goal in goals]
+
+
+def asked_in(record: Mapping[str, Any], asin: str, where: str = "") -> tuple[str, tuple[str, ...]] | None:
+    """Instruction and attributes of a record of ``items_ins_v2*.json``; ``None`` where it has none.
+
+    Raises:
+        DataMismatch: an instruction comes without attributes, or something is of another type.
+    """
+    instruction = record.get("instruction")
+    if instruction is None:
+        return None
+    attributes = _words(record, "instruction_attributes", asin, where)
+    if not attributes or not isinstance(instruction, str):
+        raise DataMismatch(f"the instruction of {asin!r} has no attributes, or is not text", where=where)
+    return instruction, attributes
+
+
+def variants(
+    product: Product, instruction: str, attributes: tuple[str, ...], limit: tuple[float, str]
+) -> Iterator[Goal]:
+    """The goals of one product, one for each combination of its options; weights are left at 1.
+
+    Args:
+        product: the product.
+        instruction: what is asked for, without options or limit.
+        attributes: properties asked for.
+        limit: what ``drawn_limit`` gave.
+    """
+    names = sorted(product.options)
+    for number, values in enumerate(itertools.product(*(product.options[name] for name in names))):
+        options = dict(zip(names, values, strict=True))
+        asked = ", and ".join(f"{name}: {value}" for name, value in options.items())
+        yield _goal(
+            product,
+            goal_id=goal_id(product.asin, "synthetic", number, options),
+            instruction=f"{instruction}{' with ' + asked if asked else ''}{limit[1]}",
+            attributes=attributes,
+            options=options,
+            price_upper=limit[0],
+        )
+
+
+def weight_of(attributes: Sequence[str], uses: Mapping[str, int]) -> float:
+    """The mean of 1 / (goals that ask for it) over the attributes of a goal."""
+    return sum(1.0 / uses[word] for word in attributes) / len(attributes)
 
 
 def human_goals(

@@ -15,12 +15,16 @@ from typing import Any, Final
 from craft_envs.data import atomic_write, data_root, explained
 from craft_envs.errors import DataMismatch, DataNotFound
 from craft_envs.webshop.catalogue import MemoryCatalogue
+from craft_envs.webshop.compiled import CompiledShop, compiled_shop
 from craft_envs.webshop.goals import human_goals, shuffled, synthetic_goals
 from craft_envs.webshop.nouns import checked_nouns, spacy_available, spacy_nouns
 from craft_envs.webshop.product import Goal
+from craft_envs.webshop.splits import official_parts
 
 PRICE_SEED: Final = 0
 """Freezes what the original leaves to chance: prices inside ranges, price limits of goals."""
+COMPILED_FROM: Final = 1 << 26
+"""Bytes of ``items_shuffle*.json`` from which on a catalogue is compiled instead of loaded into memory."""
 NOUNS_FILE: Final = "title_nouns.json"
 _ITEMS: Final = re.compile(r"items_shuffle(_\w+)?\.json")
 _INS: Final = re.compile(r"items_ins_v2(_\w+)?\.json")
@@ -52,6 +56,16 @@ class OfficialShop:
     synthetic: tuple[Goal, ...]
     human: tuple[Goal, ...]
 
+    @property
+    def goal_counts(self) -> dict[str, int]:
+        """Register -> goals of the whole catalogue."""
+        return {"synthetic": len(self.synthetic), "human": len(self.human)}
+
+    def parts(self, register: str) -> tuple[dict[str, Sequence[Goal]], dict[str, int]]:
+        """Split -> goals in order, goal id -> number in the original; of ``synthetic`` or ``human`` goals."""
+        goals = self.synthetic if register == "synthetic" else self.human
+        return official_parts(goals), {goal.goal_id: number for number, goal in enumerate(goals)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
@@ -67,8 +81,8 @@ class ImportReport:
     content_hash: str
 
 
-def official_shop(data_dir: str | os.PathLike[str] | None = None) -> OfficialShop:
-    """The real catalogue of this machine, loaded once per process.
+def official_shop(data_dir: str | os.PathLike[str] | None = None) -> OfficialShop | CompiledShop:
+    """The real catalogue of this machine, loaded once per process; a large one compiled once per machine.
 
     Args:
         data_dir: a data folder (its subfolder ``webshop`` is looked at first), the folder of the files, or
@@ -77,13 +91,21 @@ def official_shop(data_dir: str | os.PathLike[str] | None = None) -> OfficialSho
     Raises:
         DataNotFound: a file is missing.
         DataMismatch: one is cut, or is not of the schema.
+        OSError: a large catalogue cannot be written to the cache.
     """
-    files = found_files(data_root(data_dir).absolute())
+    return _shop(found_files(data_root(data_dir).absolute()))
+
+
+def _shop(files: OfficialFiles) -> OfficialShop | CompiledShop:
     stamps = tuple(
         (path.stat().st_mtime_ns, path.stat().st_size) if path is not None else (0, 0)
         for path in (files.items, files.ins, files.human, files.nouns)
     )
     return _loaded(files, stamps)
+
+
+def _is_large(files: OfficialFiles) -> bool:
+    return files.items.stat().st_size >= COMPILED_FROM
 
 
 def import_official(
@@ -94,7 +116,8 @@ def import_official(
 ) -> ImportReport:
     """Check the original's files, then copy them into the data folder, where ``data="official"`` finds them.
 
-    Where spaCy is installed (extra ``spacy``), a catalogue without ``title_nouns.json`` gets one.
+    Where spaCy is installed (extra ``spacy``), a catalogue without ``title_nouns.json`` gets one, unless it
+    is so large that it would take hours.
 
     Args:
         path: their folder, or one ``items_shuffle*.json`` with the others beside it.
@@ -111,14 +134,14 @@ def import_official(
         raise DataNotFound("there is no such file or folder", where=str(source), remedy="check the path")
     files = found_files(source)
     folder = data_root(data_dir).absolute() / "webshop"
-    shop = read_shop(files)
+    shop = _shop(files)
     texts: dict[str, bytes | Path] = {files.items.name: files.items, files.ins.name: files.ins}
     if files.human is not None:
         texts[files.human.name] = files.human
     nouns_source = shop.catalogue.nouns_source
     if files.nouns is not None:
         texts[NOUNS_FILE] = files.nouns
-    elif spacy_available():
+    elif isinstance(shop, OfficialShop) and spacy_available():
         texts[NOUNS_FILE] = json.dumps(_tagged(shop.catalogue)).encode()
         nouns_source = "file"
     for number, (name, content) in enumerate(texts.items()):
@@ -131,8 +154,8 @@ def import_official(
         folder=folder,
         files=tuple(texts),
         products=len(shop.catalogue),
-        synthetic_goals=len(shop.synthetic),
-        human_goals=len(shop.human),
+        synthetic_goals=shop.goal_counts["synthetic"],
+        human_goals=shop.goal_counts["human"],
         nouns_source=nouns_source,
         content_hash=official_shop(folder).catalogue.content_hash,
     )
@@ -203,8 +226,8 @@ def read_shop(files: OfficialFiles, seed: int = PRICE_SEED) -> OfficialShop:
 
 
 @cache
-def _loaded(files: OfficialFiles, stamps: tuple[tuple[int, int], ...]) -> OfficialShop:
-    return read_shop(files)
+def _loaded(files: OfficialFiles, stamps: tuple[tuple[int, int], ...]) -> OfficialShop | CompiledShop:
+    return compiled_shop(files, PRICE_SEED) if _is_large(files) else read_shop(files)
 
 
 def _suffix(pattern: re.Pattern[str], name: str) -> str:

@@ -149,11 +149,11 @@ def official_parts(goals: Sequence[Goal]) -> dict[str, Sequence[Goal]]:
     """
     sides: dict[str, list[Goal]] = {"train": [], "valid": [], "test": []}
     for goal in goals:
-        sides[_side(goal.asin)].append(goal)
+        sides[side_of(goal.asin)].append(goal)
     # Different products may be asked for in the same words; a panel's words are in no other split.
-    test = _spread(sides["test"], TEST_GOALS, set())
+    test = spread(_by_product(sides["test"]), TEST_GOALS, set())
     said = {goal.instruction for goal in test}
-    valid = _spread(sides["valid"], VALID_GOALS, said)
+    valid = spread(_by_product(sides["valid"]), VALID_GOALS, said)
     said |= {goal.instruction for goal in valid}
     parts: dict[str, Sequence[Goal]] = {
         "train": [goal for goal in sides["train"] if goal.instruction not in said],
@@ -167,31 +167,38 @@ def official_parts(goals: Sequence[Goal]) -> dict[str, Sequence[Goal]]:
     return {split: part for split, part in parts.items() if len(part)}
 
 
-def _side(asin: str) -> str:
+def side_of(asin: str) -> str:
+    """The split that may ask for a product: ``train``, ``valid`` or ``test``."""
     place = _fraction("product", asin)
     if place < _TEST_SHARE:
         return "test"
     return "valid" if place < _TEST_SHARE + _VALID_SHARE else "train"
 
 
-def _spread(goals: Iterable[Goal], limit: int, said: Collection[str]) -> list[Goal]:
+def spread(families: Iterable[Iterable[Goal]], limit: int, said: Collection[str]) -> list[Goal]:
     """At most ``limit`` goals: a first one of every product, a second one, ..., which ones by their ids.
 
     Args:
-        goals: of one side.
+        families: the goals of one product after another; memory holds a few times ``limit`` of them.
         limit: how many.
         said: instructions of other splits, to leave out.
     """
-    by_product: dict[str, list[Goal]] = {}
-    for goal in goals:
-        if goal.instruction not in said:
-            by_product.setdefault(goal.asin, []).append(goal)
-    ranked = []
-    for own in by_product.values():
-        own.sort(key=lambda goal: _fraction("goal", goal.goal_id))
-        ranked += [(rank, _fraction("goal", goal.goal_id), goal) for rank, goal in enumerate(own)]
+    ranked: list[tuple[int, float, Goal]] = []
+    for family in families:
+        own = [(_fraction("goal", goal.goal_id), goal) for goal in family if goal.instruction not in said]
+        own.sort(key=lambda entry: entry[0])
+        ranked += [(rank, place, goal) for rank, (place, goal) in enumerate(own[:limit])]
+        if len(ranked) > 4 * limit + 10_000:
+            ranked = sorted(ranked, key=lambda entry: entry[:2])[:limit]
     ranked.sort(key=lambda entry: entry[:2])
     return [goal for _, _, goal in ranked[:limit]]
+
+
+def _by_product(goals: Iterable[Goal]) -> Iterable[list[Goal]]:
+    found: dict[str, list[Goal]] = {}
+    for goal in goals:
+        found.setdefault(goal.asin, []).append(goal)
+    return found.values()
 
 
 def _fraction(kind: str, name: str) -> float:

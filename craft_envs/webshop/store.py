@@ -124,7 +124,7 @@ def compile_catalogue(
     rows: Iterable[tuple[Product, Sequence[str]]],
     folder: str | os.PathLike[str],
     *,
-    nouns_source: str,
+    nouns_source: str | Callable[[], str],
     progress: Progress | None = None,
     total: int = 0,
 ) -> StoredCatalogue:
@@ -136,7 +136,7 @@ def compile_catalogue(
     Args:
         rows: products with the nouns of their titles, in catalogue order, read once.
         folder: becomes the catalogue; a former one there is replaced.
-        nouns_source: what ``info["title_nouns_source"]`` says.
+        nouns_source: what ``info["title_nouns_source"]`` says; asked for after the last row, if a function.
         progress: called now and then with (products done, ``total``), once more at the end.
         total: how many there are; 0 when unknown.
 
@@ -197,7 +197,7 @@ def generated_catalogue(count: int, seed: int = 0, progress: Progress | None = N
     folder = cache_root() / "webshop" / f"{VERSION}-{seed}-{count}"
     with contextlib.suppress(DataNotFound, DataMismatch):
         return StoredCatalogue(folder)
-    with _locked(folder):
+    with locked(folder):
         with contextlib.suppress(DataNotFound, DataMismatch):
             return StoredCatalogue(folder)
         for left in folder.parent.glob(f".{folder.name}.*.part"):
@@ -233,7 +233,7 @@ class _Asins(Sequence[str]):
 def _write(
     rows: Iterable[tuple[Product, Sequence[str]]],
     folder: Path,
-    nouns_source: str,
+    nouns_source: str | Callable[[], str],
     progress: Progress | None,
     total: int,
 ) -> None:
@@ -273,7 +273,7 @@ def _write(
     meta = {
         "format": FORMAT,
         "count": count,
-        "nouns_source": nouns_source,
+        "nouns_source": nouns_source if isinstance(nouns_source, str) else nouns_source(),
         "content_hash": digest.hexdigest(),
         "sizes": {name: (folder / name).stat().st_size for name in _FILES},
     }
@@ -353,7 +353,12 @@ def _damaged(folder: Path, why: str) -> DataMismatch:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time makes a folder of the cache; the others wait.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
     lock = folder.parent / f".{folder.name}.lock"
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)

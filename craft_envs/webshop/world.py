@@ -12,11 +12,11 @@ from craft_envs.data import data_root
 from craft_envs.errors import ConfigError, did_you_mean, shown
 from craft_envs.progress import TerminalProgress
 from craft_envs.search.hits import Searcher
-from craft_envs.webshop.product import Catalogue, Goal, document_text
+from craft_envs.webshop.product import Catalogue, document_text
 from craft_envs.webshop.render_text import Header
 from craft_envs.webshop.session import ShopSession
 from craft_envs.webshop.shop import COMPATS, OBSERVATIONS, Compat, Observation, Shop
-from craft_envs.webshop.splits import ENV_ID, ShopTasks, official_parts
+from craft_envs.webshop.splits import ENV_ID, ShopTasks
 
 MAX_STEPS: Final = 15
 """Step limit of the papers."""
@@ -167,20 +167,20 @@ def _tasks(
         from craft_envs.webshop.official import official_shop
 
         official = official_shop(folder)
-        goals = official.synthetic if register == "synthetic" else official.human
-        if not goals:
+        parts, numbers = official.parts(register)
+        if not parts:
             raise ConfigError(
                 f"these files have no {register} goals",
                 where=str(folder),
                 remedy="put items_human_ins.json beside them, or use the other kind of goals",
             )
-        return official.catalogue, ShopTasks(official.catalogue, official_parts(goals), _numbers(goals))
+        return official.catalogue, ShopTasks(official.catalogue, parts, numbers)
     from craft_envs.webshop.bundled import SPLITS, bundled_shop
 
     bundled = bundled_shop(size)
-    parts = {split: bundled.goals(split, register) for split in SPLITS}
+    generated = {split: bundled.goals(split, register) for split in SPLITS}
     catalogue = bundled.catalogue if products is None else _generated(products)
-    return catalogue, ShopTasks(catalogue, parts)
+    return catalogue, ShopTasks(catalogue, generated)
 
 
 @cache
@@ -189,10 +189,6 @@ def _generated(count: int) -> Catalogue:
 
     with TerminalProgress("generating products") as progress:
         return generated_catalogue(count, progress=progress)
-
-
-def _numbers(goals: tuple[Goal, ...]) -> dict[str, int]:
-    return {goal.goal_id: number for number, goal in enumerate(goals)}
 
 
 @cache
