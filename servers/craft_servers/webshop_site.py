@@ -296,6 +296,7 @@ def serve(
     port: int = 3000,
     data: Literal["bundled", "official"] = "bundled",
     size: Literal["full", "small"] = "full",
+    products: int | None = None,
     data_dir: str | None = None,
     goals: Literal["synthetic", "human"] = "synthetic",
     split: str | None = None,
@@ -315,6 +316,7 @@ def serve(
         port: port to listen on; 0 takes any free one.
         data: generated or official products.
         size: of the generated shop.
+        products: the same goals in a generated catalogue of this many, from 1,200 on; kept in the cache.
         data_dir: folder of the official files.
         goals: generated instructions, or those written by people.
         split: whose tasks are numbered; by default the original's numbering, or the generated split test.
@@ -331,7 +333,15 @@ def serve(
         OSError: the port is taken.
     """
     limits.check_address(host, port)
-    world = load_world(data=data, size=size, data_dir=data_dir, goals=goals, compat=compat, engine=engine)
+    world = load_world(
+        data=data,
+        size=size,
+        products=products,
+        data_dir=data_dir,
+        goals=goals,
+        compat=compat,
+        engine=engine,
+    )
     visits = Visits(
         world.shop,
         world.tasks,
