@@ -334,13 +334,7 @@ def serve(
     """
     limits.check_address(host, port)
     world = load_world(
-        data=data,
-        size=size,
-        products=products,
-        data_dir=data_dir,
-        goals=goals,
-        compat=compat,
-        engine=engine,
+        data=data, size=size, products=products, data_dir=data_dir, goals=goals, compat=compat, engine=engine
     )
     visits = Visits(
         world.shop,
