@@ -14,13 +14,12 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import random
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -29,6 +28,7 @@ from craft_envs.data import atomic_write, cache_root, explained, sha256_of, writ
 from craft_envs.errors import DataMismatch, DataNotFound
 from craft_envs.progress import TerminalProgress
 from craft_envs.webshop.catalogue import clean_products
+from craft_envs.webshop.goal_file import read_goals, write_goals
 from craft_envs.webshop.goals import (
     SHUFFLE_SEED,
     asked_in,
@@ -112,11 +112,11 @@ class CompiledShop:
 
     @cached_property
     def _synthetic(self) -> tuple[dict[str, Sequence[Goal]], dict[str, int]]:
-        return _read_goals(self.folder / "synthetic.jsonl")
+        return read_goals(self.folder / "synthetic.jsonl")
 
     @cached_property
     def _human(self) -> tuple[dict[str, Sequence[Goal]], dict[str, int]]:
-        return _read_goals(self.folder / "human.jsonl")
+        return read_goals(self.folder / "human.jsonl")
 
 
 def compiled_shop(files: Files, seed: int) -> CompiledShop:
@@ -170,8 +170,8 @@ def _compile(files: Files, folder: Path, seed: int) -> None:
     people = shuffled(human_goals(catalogue, instructions, rng, where=str(files.human)))
     numbers = {goal.goal_id: number for number, goal in enumerate(people)}
     parts, known = table.parts()
-    _write_goals(folder / "synthetic.jsonl", parts, known)
-    _write_goals(folder / "human.jsonl", official_parts(people) if people else {}, numbers)
+    write_goals(folder / "synthetic.jsonl", parts, known)
+    write_goals(folder / "human.jsonl", official_parts(people) if people else {}, numbers)
     registers = ("synthetic", "human")
     meta = {
         "format": _FORMAT,
@@ -328,40 +328,6 @@ class _Goals:
 
 def _human_records(path: Path | None) -> dict[str, Any]:
     return {} if path is None else dict(object_entries(path))
-
-
-def _write_goals(path: Path, parts: Mapping[str, Sequence[Goal]], numbers: Mapping[str, int]) -> None:
-    places: dict[str, int] = {}
-    lines: list[str] = []
-    for goal in itertools.chain.from_iterable(parts.values()):
-        if goal.goal_id not in places:
-            places[goal.goal_id] = len(lines)
-            lines.append(json.dumps([numbers[goal.goal_id], asdict(goal)], separators=(",", ":")))
-    head = json.dumps({split: [places[goal.goal_id] for goal in part] for split, part in parts.items()})
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in (head, *lines))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_goals(path: Path) -> tuple[dict[str, Sequence[Goal]], dict[str, int]]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            head = json.loads(next(file))
-            rows = [json.loads(line) for line in file]
-        goals = [_goal(values) for _, values in rows]
-        numbers = {goal.goal_id: int(number) for goal, (number, _) in zip(goals, rows, strict=True)}
-        return {split: [goals[place] for place in places] for split, places in head.items()}, numbers
-    except (OSError, StopIteration, ValueError, TypeError, IndexError, KeyError) as error:
-        raise _damaged(path.parent, f"its goals cannot be read ({error})") from error
-
-
-def _goal(values: dict[str, Any]) -> Goal:
-    options = values.pop("options")
-    attributes = tuple(values.pop("attributes"))
-    return Goal(
-        **values, attributes=attributes, options=tuple(options) if isinstance(options, list) else options
-    )
 
 
 def _key(files: Files, seed: int) -> str:

@@ -158,7 +158,7 @@ def test_an_interruption_leaves_nothing_half_written(
     def interrupted(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    for place in ("compile_catalogue", "spread", "_write_goals", "write_json"):
+    for place in ("compile_catalogue", "spread", "write_goals", "write_json"):
         with monkeypatch.context() as patched:
             patched.setattr(compiled_module, place, interrupted)
             with pytest.raises((KeyboardInterrupt, TypeError)):
@@ -190,7 +190,7 @@ def test_a_damaged_cache_is_made_again(files: Path, tmp_path: Path) -> None:
     assert compiled_shop(found_files(files), 0).folder == whole.folder
     path = whole.folder / "synthetic.jsonl"
     path.write_bytes(b"x" * path.stat().st_size)
-    with pytest.raises(DataMismatch, match="goals cannot be read"):
+    with pytest.raises(DataMismatch, match="cannot be read"):
         compiled_shop(found_files(files), 0).parts("synthetic")
 
 
