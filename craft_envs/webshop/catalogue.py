@@ -260,6 +260,12 @@ def _asin(record: Any, number: int, where: str) -> str:
             where=where,
             remedy="a catalogue is a list of objects, each with an asin",
         )
+    if not asin.strip() or not asin.isprintable():
+        raise DataMismatch(
+            f"product {number} has the asin {shown(asin)}, which no page can link to",
+            where=where,
+            remedy="mend or remove the record",
+        )
     return asin
 
 

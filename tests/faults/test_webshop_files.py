@@ -77,6 +77,8 @@ def test_a_small_catalogue_of_ones_own(tmp_path: Path) -> None:
         ([{"name": "x"}], "no asin"),
         (["B000000001"], "no asin"),
         ([_record(asin=7)], "no asin"),
+        ([_record(asin="")], "no page can link to"),
+        ([_record(asin="B0\x0012")], "no page can link to"),
         ([_record(name=...)], "KeyError 'name'"),
         ([_record(query=None)], "query is NoneType"),
         ([_record(category=...)], "category"),
