@@ -40,6 +40,7 @@ from craft_rl.quickstart_outcome import (
     weights_digest,
 )
 from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.report.corrections import correction_cost
 from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.page import Exhibit, Figure, PanelBlock, Summary, render_page
 from craft_rl.report.plots import plot_curves
@@ -190,7 +191,9 @@ class _Run:
     def _facts(self, policy: Policy) -> dict[str, Any]:
         weights = sum(p.numel() for p in policy.model.parameters())
         settings = {name: value for name, value in _plain(self.config).items() if name not in _PLACES}
+        cost = correction_cost(read_metrics(self.folder / "training" / "metrics.jsonl"))
         return {
+            **({"corrections": cost} if cost else {}),
             "policy": {
                 "size": self.config.model_size,
                 "weights": weights,
@@ -214,6 +217,7 @@ class _Run:
     def _summary(self, result: QuickstartResult) -> Summary:
         config, folder, cloned = self.config, self.folder, result.cloning
         size, machine = result.facts["policy"], result.facts["machine"]
+        cost = result.facts.get("corrections")
         return Summary(
             title=f"craft quickstart, {config.recipe}, seed {config.seed}",
             command=self.command,
@@ -241,6 +245,7 @@ class _Run:
                     f"{self.updates} of {self.train.updates} updates x {self.train.tasks_per_update} tasks x "
                     f"{self.train.group_size} siblings",
                 ),
+                *((("corrections", cost),) if cost else ()),
                 ("prompt", size["prompt"]),
                 *((panel.name, f"{len(panel)} tasks, hash {panel.hash}") for panel in self.panels),
                 ("data hash", self.world.tasks.data_hash),

@@ -95,6 +95,7 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     from craft_rl.models.load import load_policy, save_policy
     from craft_rl.models.lora import has_adapter, merged, with_lora
     from craft_rl.report.console import ProgressBar
+    from craft_rl.report.corrections import correction_cost
     from craft_rl.report.jsonl import read_metrics
     from craft_rl.report.plots import plot_curves
     from craft_rl.skill_mix import save_skills_read
@@ -167,8 +168,12 @@ def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], 
     first, last = rows[:10], rows[-10:]
     print(
         f"{len(rows)} updates, success {_mean(first):.3f} (first {len(first)}) to {_mean(last):.3f} "
-        f"(last {len(last)}), {sum(row['seconds'] for row in rows):.0f} s\n{model}"
+        f"(last {len(last)}), {sum(row['seconds'] for row in rows):.0f} s"
     )
+    cost = correction_cost(rows)
+    if cost:
+        print(f"corrections: {cost}")
+    print(model)
     return model
 
 
