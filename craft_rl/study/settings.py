@@ -1,0 +1,366 @@
+"""Settings of a study: which variants of which methods, from which start, with which budget."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from craft_envs.errors import ConfigError
+from craft_rl.config import SPEED_ONLY, TrainConfig, from_mapping, to_mapping
+from craft_rl.distillation import TeacherConfig
+from craft_rl.methods import method as method_row
+from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.recipes.quickstart import quickstart_recipe
+
+Config = TypeVar("Config")
+
+BANKS: Mapping[str, str] = {
+    "craft/ALFWorld-v0": "alfworld",
+    "craft/WebShop-v0": "webshop",
+    "craft/SearchQA-v0": "searchqa",
+}
+"""Environment -> bundled bank of skills that a study takes when none is named."""
+
+USUAL_TEACHER = TeacherConfig(too_long="shorter")
+"""A small policy has little room: what does not fit is told in short, counted in the metrics."""
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_OWN = {
+    "seed": "seeds",
+    "out": "out",
+    "overwrite": "out",
+    "threads": "jobs",
+    "ladder": "panels alone: a study evaluates the policies only",
+    "exhibits": "craft quickstart, which tells episodes",
+    "train_minutes": "updates: minutes would give each variant another budget",
+    "train.method": "variants",
+    "train.seed": "seeds",
+    "sft.seed": "seeds",
+    "sft.minutes": "sft.epochs: minutes would not repeat",
+    "train.skills": "skills",
+}
+"""Settings of a recipe that a study decides itself, with what to use instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A method with changes to its settings, under a name of its own.
+
+    Example: ``Variant.parse("sdar-irrelevant: method=sdar teacher.control=irrelevant")``.
+    """
+
+    label: str
+    method: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Field of ``TrainConfig``, dots between levels -> value."""
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """A method's name alone, or ``LABEL: method=NAME FIELD=VALUE ...``; values are JSON or plain text.
+
+        Raises:
+            ConfigError: another form, or no such method.
+        """
+        label, colon, rest = (part.strip() for part in text.partition(":"))
+        if not _LABEL.fullmatch(label):
+            raise ConfigError(
+                f"variant {text!r} has no usable label", remedy="give letters, digits, points, dashes"
+            )
+        if not colon:
+            return cls(label=label, method=method_row(label).name)
+        changes = settings_from(shlex.split(rest), where=f"variant {label}")
+        if not isinstance(name := changes.pop("method", None), str):
+            raise ConfigError(f"variant {label!r} names no method", remedy=f"give {label}: method=NAME")
+        return cls(label=label, method=method_row(name).name, changes=changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Everything that a study decides; ``craft_rl.recipes.studies`` holds named ones.
+
+    For each seed one policy is cloned; every variant is trained from it with the same updates, evaluated
+    without skills on the recipe's panels.
+
+    Raises:
+        ConfigError: settings that contradict each other, a method or setting that does not exist.
+    """
+
+    name: str
+    """Of the study."""
+    recipe: str = "small"
+    """Recipe of the quickstart that the start, the world, the panels, the budget come from."""
+    variants: tuple[str, ...]
+    """What is compared: NAME of a method, or "LABEL: method=NAME FIELD=VALUE ..."."""
+    baseline: str = "grpo"
+    """Label of the variant that the others are compared with."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Each has a start of its own."""
+    updates: int | None = None
+    """Updates of every variant; the recipe's when absent."""
+    eval_seeds: tuple[int, ...] | None = None
+    """Evaluation seeds; the recipe's when absent."""
+    settings: tuple[str, ...] = ()
+    """Further settings of the recipe, FIELD=VALUE each: demonstrations=3600, train.tasks_per_update=8."""
+    skills: str | None = None
+    """Bank of the teachers; the bundled one of the recipe's world when absent."""
+    teacher: TeacherConfig = USUAL_TEACHER
+    """How every teacher reads it; a variant may change that."""
+    checkpoint_every: int = 5
+    """Updates that an interruption costs at most."""
+    jobs: int = 1
+    """Processes at the same time, each with one thread."""
+    minutes: float | None = None
+    """No start and no training begins after this wall time; run again to go on."""
+    out: Path | None = None
+    """Folder of the study; runs/study-NAME-RECIPE when absent."""
+
+    def __post_init__(self) -> None:
+        """Resolve everything once, so that nothing is refused later."""
+        for name in ("seeds", "variants", "eval_seeds"):
+            values = getattr(self, name)
+            if values is not None and (not values or len(set(values)) != len(values)):
+                raise ConfigError(
+                    f"{name} is {' '.join(map(str, values)) or 'empty'}",
+                    remedy="give at least one, each only once",
+                )
+        for name in ("jobs", "checkpoint_every", "updates"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}", remedy="give a whole number from 1")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ConfigError(f"minutes is {self.minutes}", remedy="give minutes above 0, or none")
+        labels = [variant.label for variant in self.parsed]
+        if len(set(labels)) != len(labels):
+            raise ConfigError(f"two variants share a label: {', '.join(labels)}", remedy="name each once")
+        if self.baseline not in labels:
+            raise ConfigError(
+                f"the baseline {self.baseline!r} is no variant",
+                remedy=f"add it, or choose one of {', '.join(labels)}",
+            )
+        told = [train for train in self.trainings.values() if train.skills is not None]
+        if not told:
+            for name, usual in (("skills", None), ("teacher", USUAL_TEACHER)):
+                if getattr(self, name) != usual:
+                    raise ConfigError(
+                        f"setting {name} would have no effect: no variant has a teacher",
+                        remedy=f"drop {name}",
+                    )
+
+    @property
+    def parsed(self) -> tuple[Variant, ...]:
+        """The variants."""
+        return tuple(Variant.parse(text) for text in self.variants)
+
+    @property
+    def start(self) -> QuickstartConfig:
+        """Settings of the starts, with seed 0.
+
+        Raises:
+            ConfigError: no such recipe or setting, or one that the study decides.
+        """
+        changes = settings_from(self.settings, where="settings")
+        for name in changes:
+            if name in _OWN:
+                raise ConfigError(f"settings name {name}", remedy=f"use {_OWN[name]}")
+        for name, short in (("train.updates", "updates"), ("eval_seeds", "eval_seeds")):
+            if (value := getattr(self, short)) is not None:
+                if name in changes:
+                    raise ConfigError(f"{short} as well as {name} is given", remedy="drop one")
+                changes[name] = value
+        recipe = quickstart_recipe(self.recipe)
+        changed = changed_settings(recipe, changes, where="settings")
+        return dataclasses.replace(changed, threads=None, ladder=())
+
+    @property
+    def trainings(self) -> dict[str, TrainConfig]:
+        """Label -> settings of its training, with seed 0.
+
+        All take the recipe's; what the row of a method sets otherwise than grpo's row comes with it.
+
+        Raises:
+            ConfigError: as ``TrainConfig`` says, with the variant's label.
+        """
+        start = self.start.train
+        neutral = {
+            "method": "grpo",
+            "checkpoint_every": self.checkpoint_every,
+            "keep_checkpoints": 1,
+            "tensorboard": False,
+        }
+        shared = {
+            name: value
+            for name, value in to_mapping(start).items()
+            if name not in (*_of_the_method(start.method), "skills", "teacher")
+        }
+        return {variant.label: self._training(variant, shared | neutral) for variant in self.parsed}
+
+    @property
+    def bank(self) -> str:
+        """Bank of the teachers.
+
+        Raises:
+            ConfigError: none is named, none is bundled for this world.
+        """
+        env = self.start.train.world.env
+        if self.skills is None and env not in BANKS:
+            raise ConfigError(f"no bank of skills is bundled for {env}", remedy="name one with skills")
+        return self.skills or BANKS[env]
+
+    @property
+    def folder(self) -> Path:
+        """Where the results lie."""
+        return self.out if self.out is not None else Path("runs") / f"study-{self.name}-{self.recipe}"
+
+    def _training(self, variant: Variant, shared: Mapping[str, Any]) -> TrainConfig:
+        where = f"variant {variant.label}"
+        base = {**shared, "method": variant.method, **_of_the_method(variant.method)}
+        changes = dict(variant.changes)
+        for name in ("seed", *SPEED_ONLY, "updates", "skills"):
+            if name in changes:
+                raise ConfigError(f"{name} would differ between variants", where=where, remedy=f"drop {name}")
+        untold = {name: value for name, value in changes.items() if not name.startswith("teacher.")}
+        if built(TrainConfig, with_changes(base, untold), where=where).has_teacher:
+            base["skills"] = self.bank
+            # A teacher that is told nothing has no use for the others' way of reading.
+            if changes.get("teacher.control") != "empty":
+                base["teacher"] = to_mapping(self.teacher)
+        return built(TrainConfig, with_changes(base, changes), where=where)
+
+
+def settings_from(words: Iterable[str], *, where: str) -> dict[str, Any]:
+    """``FIELD=VALUE`` words as a mapping; values are JSON where they can be, text otherwise.
+
+    Raises:
+        ConfigError: another form, or a name twice.
+    """
+    values: dict[str, Any] = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not (sign and all(part.isidentifier() for part in name.split("."))):
+            raise ConfigError(f"{word!r} is no setting", where=where, remedy="give FIELD=VALUE")
+        if name in values:
+            raise ConfigError(f"{name} is set twice", where=where, remedy="give each once")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return values
+
+
+def changed_settings(config: Config, changes: Mapping[str, Any], *, where: str) -> Config:
+    """``config`` with some fields changed, dots between levels.
+
+    Raises:
+        ConfigError: no such field, or a value that the configuration refuses.
+    """
+    return built(type(config), with_changes(to_mapping(config), changes), where=where)
+
+
+def with_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested plain values with some changed; the given ones stay as they are."""
+    out = copy.deepcopy(dict(values))
+    for name, value in changes.items():
+        *way, last = name.split(".")
+        here = out
+        for part in way:
+            if not isinstance(here.get(part), dict):
+                here[part] = {}
+            here = here[part]
+        here[last] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+def built(cls: type[Config], values: Mapping[str, Any], *, where: str) -> Config:
+    """A configuration from plain values, its complaints with ``where`` they come from.
+
+    Raises:
+        ConfigError: unknown setting, a value that is refused, or of another type.
+    """
+    try:
+        return from_mapping(cls, values)
+    except ConfigError as error:
+        place = "; ".join(filter(None, (where, error.where)))
+        raise ConfigError(error.what, where=place, remedy=error.remedy) from error
+    except (TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"a setting has a value of another type ({error})",
+            where=where,
+            remedy="give numbers where numbers are meant, true or false where a switch is",
+        ) from error
+
+
+def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
+    """Refuse to go on with a study under other settings; variants and seeds may be added.
+
+    Args:
+        before: ``resolved`` of the study that lies in the folder.
+        now: ``resolved`` of the one that is asked for.
+        where: the folder.
+
+    Raises:
+        ConfigError: with every setting that differs.
+    """
+    changed = []
+    for name in ("variants", "starts"):
+        for entry in before[name]:
+            if entry not in now[name]:
+                changed.append(f"{name}: {entry} is there, not asked for")
+    changed += _differences(before, now)
+    if changed:
+        raise ConfigError(
+            "the folder holds a study with other settings: " + "; ".join(changed),
+            where=str(where),
+            remedy="go on with the same settings (variants or seeds may be added), or choose another --out",
+        )
+
+
+def resolved(config: StudyConfig) -> dict[str, Any]:
+    """All that decides results, down to each variant's training: plain values."""
+    start = to_mapping(config.start)
+    for name in ("out", "overwrite", "exhibits"):
+        start.pop(name, None)
+    return {
+        "name": config.name,
+        "baseline": config.baseline,
+        "start": start,
+        "starts": [str(seed) for seed in config.seeds],
+        "variants": {
+            label: {name: value for name, value in to_mapping(train).items() if name not in SPEED_ONLY}
+            for label, train in config.trainings.items()
+        },
+    }
+
+
+def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:
+    """``name: old -> new`` wherever both sides have an entry, or where one of them has a new setting."""
+    lines: list[str] = []
+    for name in before if prefix in ("", "variants.") else sorted(set(before) | set(now)):
+        if name == "starts" or (prefix == "variants." and name not in now):
+            continue
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += _differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            lines.append(f"{prefix}{name}: {old!r} -> {new!r}")
+    return lines
+
+
+def _of_the_method(name: str) -> dict[str, Any]:
+    """What a method's row sets otherwise than grpo's."""
+    usual: Mapping[str, Any] = method_row("grpo").defaults
+    own = {key: value for key, value in method_row(name).defaults.items() if usual.get(key) != value}
+    return {
+        key: to_mapping(value) if dataclasses.is_dataclass(value) else value for key, value in own.items()
+    }
+
+
+def variants_text(variants: Sequence[str]) -> str:
+    """The labels of variants, for one line."""
+    return ", ".join(Variant.parse(text).label for text in variants)
