@@ -19,9 +19,12 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
 }
 """Name -> its variants, the baseline among them."""
 
+READING = "small-skills"
+"""Recipe whose starts have learned to act on skills: else their teacher would know no more than they do."""
+
 
 def study_of(name: str, recipe: str | None = None) -> StudyConfig:
-    """A named study on a recipe; ``small`` when none is given.
+    """A named study on a recipe; ``READING`` when none is given.
 
     Example: ``study_of("sdar", "webshop-small").variants`` begins with ``"grpo"``.
 
@@ -31,4 +34,4 @@ def study_of(name: str, recipe: str | None = None) -> StudyConfig:
     if name not in STUDIES:
         remedy = f"{did_you_mean(name, STUDIES)} use one of {', '.join(STUDIES)}".strip()
         raise ConfigError(f"no study {name!r}", remedy=remedy)
-    return StudyConfig(name=name, recipe=recipe or "small", variants=STUDIES[name])
+    return StudyConfig(name=name, recipe=recipe or READING, variants=STUDIES[name])

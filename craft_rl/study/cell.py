@@ -25,10 +25,12 @@ from rich.console import Console
 from craft_envs.data import write_json
 from craft_envs.errors import CraftError
 from craft_envs.panels import Panel
+from craft_rl.adapter_settings import check_adapter
 from craft_rl.assemble import save_dialogue
 from craft_rl.config import TrainConfig
 from craft_rl.engine.hf import open_engine
 from craft_rl.models.load import Policy, load_policy, save_policy
+from craft_rl.models.lora import merged, with_lora
 from craft_rl.models.small import build_small
 from craft_rl.phases import clone, evaluate_policy, play_demonstrations, reinforce
 from craft_rl.quickstart_outcome import AFTER, BEFORE, report_place, weights_digest
@@ -86,6 +88,7 @@ def check_everything(config: StudyConfig) -> tuple[Panel, ...]:
     probe = build_small(["go to desk 1"], vocab_size=512, max_context=start.max_context)
     for label, train in config.trainings.items():
         try:
+            check_adapter(train.method, train.needs_adapter, train.lora)
             open_teacher(train, probe, ChatCodec(probe.tokenizer), world.tasks)
         except CraftError as error:
             where = "; ".join(filter(None, (f"variant {label}", error.where)))
@@ -172,6 +175,7 @@ def _trained(
     console: Console,
 ) -> Policy:
     world = open_world(train.world)
+    policy = with_lora(policy, train.lora, seed=train.seed)
     engine = open_engine(policy.model, slots=train.num_envs, max_context=settings.max_context)
     with spent("training") as lap:
         reinforce(
@@ -185,7 +189,7 @@ def _trained(
             resume=True,
             on_update=lambda row: lap(),
         )
-    return policy
+    return merged(policy)
 
 
 def _evaluated(

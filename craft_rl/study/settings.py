@@ -28,9 +28,6 @@ BANKS: Mapping[str, str] = {
 }
 """Environment -> bundled bank of skills that a study takes when none is named."""
 
-USUAL_TEACHER = TeacherConfig(too_long="shorter")
-"""A small policy has little room: what does not fit is told in short, counted in the metrics."""
-
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OWN = {
     "seed": "seeds",
@@ -109,9 +106,9 @@ class StudyConfig:
     settings: tuple[str, ...] = ()
     """Further settings of the recipe, FIELD=VALUE each: demonstrations=3600, train.tasks_per_update=8."""
     skills: str | None = None
-    """Bank of the teachers; the bundled one of the recipe's world when absent."""
-    teacher: TeacherConfig = USUAL_TEACHER
-    """How every teacher reads it; a variant may change that."""
+    """Bank of the teachers; when absent that which the start has learned to read, else the bundled one."""
+    teacher: tuple[str, ...] = ()
+    """Changes to how every teacher reads it, FIELD=VALUE each: budget=200. A variant may change more."""
     checkpoint_every: int = 5
     """Updates that an interruption costs at most."""
     jobs: int = 1
@@ -146,8 +143,8 @@ class StudyConfig:
             )
         told = [train for train in self.trainings.values() if train.skills is not None]
         if not told:
-            for name, usual in (("skills", None), ("teacher", USUAL_TEACHER)):
-                if getattr(self, name) != usual:
+            for name in ("skills", "teacher"):
+                if getattr(self, name):
                     raise ConfigError(
                         f"setting {name} would have no effect: no variant has a teacher",
                         remedy=f"drop {name}",
@@ -208,10 +205,24 @@ class StudyConfig:
         Raises:
             ConfigError: none is named, none is bundled for this world.
         """
-        env = self.start.train.world.env
-        if self.skills is None and env not in BANKS:
+        start = self.start
+        named, env = self.skills or start.skill_mix.bank, start.train.world.env
+        if named is None and env not in BANKS:
             raise ConfigError(f"no bank of skills is bundled for {env}", remedy="name one with skills")
-        return self.skills or BANKS[env]
+        return named or BANKS[env]
+
+    @property
+    def reading(self) -> TeacherConfig:
+        """How every teacher reads: as the start has learned to, with ``teacher``'s changes.
+
+        A small policy has little room, so what does not fit is told in short; the metrics count it.
+
+        Raises:
+            ConfigError: no such setting.
+        """
+        usual = dataclasses.replace(self.start.skill_mix.reading, too_long="shorter")
+        changes = settings_from(self.teacher, where="teacher")
+        return changed_settings(usual, changes, where="teacher")
 
     @property
     def folder(self) -> Path:
@@ -230,7 +241,7 @@ class StudyConfig:
             base["skills"] = self.bank
             # A teacher that is told nothing has no use for the others' way of reading.
             if changes.get("teacher.control") != "empty":
-                base["teacher"] = to_mapping(self.teacher)
+                base["teacher"] = to_mapping(self.reading)
         return built(TrainConfig, with_changes(base, changes), where=where)
 
 

@@ -10,7 +10,6 @@ import pytest
 from craft_envs.errors import ConfigError, CraftError
 from craft_rl.cli import main
 from craft_rl.config import TrainConfig, differences, to_mapping
-from craft_rl.distillation import TeacherConfig
 from craft_rl.methods import METHODS
 from craft_rl.recipes.quickstart import quickstart_recipe
 from craft_rl.recipes.studies import STUDIES, study_of
@@ -66,6 +65,8 @@ def test_malformed_variants(text: str, told: str):
         ({"settings": ("train.method=sdar",)}, "use variants"),
         ({"settings": ("train.grup_size=3",)}, "no setting 'grup_size'.*settings"),
         ({"settings": ("train.group_size=many",)}, "another type.*settings"),
+        ({"variants": ("grpo", "gigpo"), "teacher": ("budget=9",)}, "teacher would have no effect"),
+        ({"teacher": ("bugdet=9",)}, "no setting 'bugdet'.*teacher"),
         ({"variants": ("grpo", "gigpo"), "skills": "alfworld"}, "skills would have no effect"),
         ({"variants": ("grpo", "x: method=grpo distill.beta=1")}, "no effect.*variant x"),
         ({"variants": ("grpo", "x: method=grpo teacher.control=irrelevant")}, "no skills.*variant x"),
@@ -94,6 +95,20 @@ def test_every_variant_has_the_same_budget():
     grpo, sdar = (to_mapping(trainings[name]) for name in ("grpo", "sdar"))
     changed = {line.split(":")[0].split(".")[0] for line in differences(grpo, sdar)}
     assert changed == {"method", "distill", "skills", "teacher"}
+
+
+def test_a_start_that_has_learned_to_read_is_taught_from_the_same_bank():
+    study = config(recipe="small-skills")
+    mix = study.start.skill_mix
+    teacher = study.trainings["sdar"].teacher
+    assert study.trainings["sdar"].skills == mix.bank == "alfworld"
+    assert (teacher.strategy, teacher.budget) == (mix.reading.strategy, mix.reading.budget)
+
+
+def test_an_adapter_that_is_missing_is_refused_before_the_first_token():
+    with pytest.raises(ConfigError, match=r"arca.*variant arca; lora.rank is 0"):
+        check_everything(config(variants=("grpo", "arca: method=arca")))
+    check_everything(config(variants=("grpo", "arca: method=arca lora.rank=4")))
 
 
 def test_a_teacher_that_is_told_nothing():
@@ -136,7 +151,7 @@ def test_a_study_may_grow_but_not_change(tmp_path: Path):
         ({"variants": ("grpo",)}, "variants: sdar is there, not asked for"),
         ({"updates": 9}, r"start.train.updates: 30 -> 9.*variants.grpo.updates: 30 -> 9"),
         ({"variants": ("grpo", "sdar: method=sdar distill.coef=0.5")}, r"sdar.distill.coef: 0.01 -> 0.5"),
-        ({"teacher": TeacherConfig(budget=99)}, r"sdar.teacher"),
+        ({"teacher": ("budget=99",)}, r"sdar.teacher.budget: None -> 99"),
     ):
         with pytest.raises(ConfigError, match=told):
             check_unchanged(before, resolved(config(**{"seeds": (0,), **changes})), tmp_path)
