@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Command] = {
     "eval": Command("craft_rl.commands.eval:run", "score an agent on a complete frozen panel"),
     "compare": Command("craft_rl.commands.compare:run", "compare two evaluations of one panel, task by task"),
     "study": Command("craft_rl.commands.study:main", "compare methods over seeds from the same starts"),
+    "plot": Command("craft_rl.commands.plot:main", "figures that the cards show"),
     "bench": Command("craft_rl.commands.bench:main", "measure speed and memory"),
     "skills": Command("craft_rl.commands.skills:main", "list, show, match, measure, mine banks of advice"),
     "serve": Command("craft_rl.commands.serve:main", "run the shop's web site, or a search service"),

@@ -215,7 +215,7 @@ class Learner:
         seen = None
         if self.config.weighs_tokens:
             rows = [row for row, wanted in enumerate(needed_sequences(batch, self.config)) if wanted]
-            seen = self._look(batch, rows)
+            seen = self.look(batch, rows)
             advantages, told = weigh(batch, rows, seen, advantages, self.config.arca)
         if self.reference is not None:
             reference = self.score_batch(self.reference, batch, range(len(batch)))
@@ -252,7 +252,7 @@ class Learner:
             cringe=cringe,
         )
 
-    def _look(self, batch: TokenBatch, rows: Sequence[int]) -> Evidence:
+    def look(self, batch: TokenBatch, rows: Sequence[int]) -> Evidence:
         """What the token weights are made of, by the weights before the first optimiser step."""
         twice = needs_second_look(self.config.arca.scheme)
         return gather(

@@ -1,4 +1,4 @@
-"""Training curves as PNG files."""
+"""Training curves, figures of the cards as PNG files."""
 
 from __future__ import annotations
 
@@ -54,6 +54,55 @@ def plot_curves(
         axes.set_xlabel(x, fontsize=8)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.25)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, format="png")
+
+
+def plot_concentration(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Gini coefficient beside effective share of tokens over the rank, a line for each scheme, a row a unit.
+
+    Args:
+        rows: from ``craft_rl.concentration.summary``.
+        path: PNG file to write.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("matplotlib is not installed", remedy="pip install matplotlib") from error
+    units = list(dict.fromkeys(row["per"] for row in rows))
+    ranks = sorted({row["rank"] for row in rows})
+    shown = {"gini": "Gini(w)", "effective_tokens": "effective tokens / T"}
+    figure = Figure(figsize=(9.0, 3.2 * len(units)), layout="constrained")
+    for line, per in enumerate(units):
+        for column, (name, title) in enumerate(shown.items()):
+            axes = figure.add_subplot(len(units), 2, 2 * line + column + 1)
+            for scheme in dict.fromkeys(row["scheme"] for row in rows if row["per"] == per):
+                kept = [row for row in rows if row["per"] == per and row["scheme"] == scheme]
+                middle = np.array([row[name] for row in kept])
+                reach = [
+                    middle - [row[f"{name}_least"] for row in kept],
+                    [row[f"{name}_most"] for row in kept] - middle,
+                ]
+                axes.errorbar(
+                    [ranks.index(row["rank"]) for row in kept],
+                    middle,
+                    yerr=np.maximum(reach, 0.0),
+                    marker="o",
+                    capsize=3,
+                    linewidth=2.2 if scheme == "arca" else 1.2,
+                    label=scheme,
+                )
+            axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
+            axes.set_ylim(-0.03, 1.03)
+            axes.set_title(f"{title}, per {per}", fontsize=10)
+            axes.set_xlabel("rank", fontsize=8)
+            axes.tick_params(labelsize=8)
+            axes.grid(alpha=0.25)
+            if (line, column) == (0, 0):
+                axes.legend(fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, format="png")
 

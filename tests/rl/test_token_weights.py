@@ -30,7 +30,7 @@ def look(policy, config, batch=None):
     """Learner with its batch and what it saw."""
     batch = batch or played(config)
     learner = Learner(policy.model, config, temperature=1.0)
-    return batch, learner, learner._look(batch, range(len(batch)))
+    return batch, learner, learner.look(batch, range(len(batch)))
 
 
 @pytest.mark.parametrize("autocast", ["none", "bf16"])
