@@ -28,6 +28,7 @@ from craft_rl.engine.hf import open_engine
 from craft_rl.engine.protocol import Engine
 from craft_rl.evaluate import AgentRunner
 from craft_rl.models.load import Policy, save_policy
+from craft_rl.models.lora import merged, with_lora
 from craft_rl.phases import clone, evaluate_policy, evaluate_runner, play_demonstrations, reinforce
 from craft_rl.quickstart_outcome import (
     AFTER,
@@ -115,6 +116,7 @@ class _Run:
             policy, trajectories = play_demonstrations(config, self.world, self.console)
         with self._phase("cloning"):
             cloned = clone(config, policy, trajectories, folder / "cloned", self.console)
+        policy = with_lora(policy, self.train.lora, seed=config.seed)
         engine = open_engine(policy.model, slots=self.train.num_envs, max_context=config.max_context)
         with self._phase("evaluation of the cloned policy"):
             before = self._evaluate_policy(policy, engine, BEFORE)
@@ -167,7 +169,7 @@ class _Run:
                 self.console,
                 on_update=on_update,
             )
-        save_dialogue(save_policy(policy, self.folder / "model"), self.config.dialogue)
+        save_dialogue(save_policy(merged(policy), self.folder / "model"), self.config.dialogue)
         save_reading(self.folder / "model", self.config.skill_mix)
         plot_curves(read_metrics(place / "metrics.jsonl"), self.folder / "curves.png")
 

@@ -63,6 +63,7 @@ def run(settings: Annotated[BenchMethodsSettings, tyro.conf.arg(name="")]) -> li
     Raises:
         ConfigError: unknown method, or settings that it refuses.
     """
+    from craft_rl.adapter_settings import LoraConfig
     from craft_rl.agent.parse import tags_of
     from craft_rl.commands.sft import SMALL
     from craft_rl.config import TrainConfig
@@ -70,6 +71,7 @@ def run(settings: Annotated[BenchMethodsSettings, tyro.conf.arg(name="")]) -> li
     from craft_rl.method_cost import measure
     from craft_rl.methods import METHODS, method
     from craft_rl.models.load import Policy, load_policy
+    from craft_rl.models.lora import with_lora
     from craft_rl.models.small import build_small
     from craft_rl.rollout.demonstrate import demonstration_specs, play_agent
     from craft_rl.rollout.texts import texts_of
@@ -99,10 +101,12 @@ def run(settings: Annotated[BenchMethodsSettings, tyro.conf.arg(name="")]) -> li
             # craft/ALFWorld-v0 -> alfworld
             usual = settings.world.env.rpartition("/")[2].partition("-")[0].lower()
             defaults |= {"skills": settings.skills or usual, "teacher": TeacherConfig(too_long="shorter")}
-        policy = fresh()
+        lora = LoraConfig(rank=16 if row.token_weights else 0)
+        policy = with_lora(fresh(), lora, seed=0)
         config = TrainConfig(
             **defaults,
             method=row.name,
+            lora=lora,
             updates=settings.updates,
             tasks_per_update=settings.tasks,
             group_size=settings.group_size,
