@@ -47,7 +47,7 @@ def run(config: ConcentrationConfig, out: Path) -> dict[str, Any]:
     total = len(config.ranks) * len(config.seeds) * config.updates
     with ProgressBar("updates", total, shown=("rank", "seed", "success", "seconds")) as bar:
         rows = study(config, on_run=bar.advance)
-    told = {
+    told: dict[str, Any] = {
         "settings": to_mapping(config),
         "summary": summary(rows),
         "ordering": ordering(rows),
