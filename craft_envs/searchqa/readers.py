@@ -56,7 +56,8 @@ def read_questions(path: str | Path, *, split: str, data_source: str | None = No
 
     * JSON lines (FlashRAG, Search-R1, this project's own): ``id``, ``question``, ``golden_answers``; where
       known ``data_source``, ``gold_titles`` or ``gold_passages``, ``hops``, ``type``, ``metadata``.
-    * Parquet (Hugging Face, verl; extra ``parquet``): the same columns, or the answers in ``reward_model``.
+    * Parquet (Hugging Face, verl; extra ``parquet``): the same columns, or the answers in ``reward_model``,
+      the question in ``extra_info`` (as verl prepares the files) or ``env_kwargs`` (as verl-agent does).
     * Tab-separated topics of DPR: question, list of answers; quoted as CSV.
 
     Gold answers may be one text, a list, an array, or texts joined by ``<|answer_split|>``.
@@ -95,7 +96,12 @@ def read_questions(path: str | Path, *, split: str, data_source: str | None = No
 
 
 def _row(record: Mapping[str, Any], number: int, source: str, split: str, where: str) -> Row:
-    question = _text(_first(record, "question", "query"))
+    extra = _mapping(record.get("extra_info"))
+    question = (
+        _text(_first(record, "question", "query"))
+        or _text(extra.get("question"))
+        or _text(_mapping(record.get("env_kwargs")).get("question"))
+    )
     if not question:
         raise DataMismatch(f"the row has no question, only {shown(sorted(record))}", where=where)
     try:
@@ -107,7 +113,7 @@ def _row(record: Mapping[str, Any], number: int, source: str, split: str, where:
     metadata = _mapping(record.get("metadata"))
     given = _first(record, "id", "_id", "question_id")
     if given is None:
-        given = _mapping(record.get("extra_info")).get("index", number - 1)
+        given = extra.get("index", number - 1)
     titles, starts = _gold(record, metadata)
     kind = _first(record, "type", "kind") or metadata.get("type")
     hops = record.get("hops")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from craft_envs.core import Outcome
-from craft_envs.errors import RetrieverUnavailable, shown
+from craft_envs.errors import CraftError, RetrieverUnavailable, shown
 from craft_envs.searchqa.actions import ANSWER_SLOT, SEARCH_SLOT, Action, parse_action
 from craft_envs.searchqa.layouts import Layout
 from craft_envs.searchqa.questions import Question
@@ -202,22 +202,42 @@ def retrieve(rules: Rules, queries: Sequence[str]) -> list[list[Retrieved]]:
     """The passages of each query, checked: what a retriever returns may come from another machine.
 
     Raises:
-        RetrieverUnavailable: the retriever cannot answer, or what it says is no answer to these queries.
+        RetrieverUnavailable: the retriever cannot answer, breaks, or what it says is no answer to these
+            queries.
     """
-    rankings = rules.retriever.retrieve(queries, rules.topk)
+    topk, name = rules.topk, type(rules.retriever).__name__
+    try:
+        rankings = rules.retriever.retrieve(queries, topk)
+    except CraftError:
+        raise
+    except Exception as error:  # somebody else's code; what it raises must not become a score
+        raise RetrieverUnavailable(
+            f"the retriever broke: {type(error).__name__}: {shown(str(error))}", where=name
+        ) from error
+    if not isinstance(rankings, (list, tuple)):
+        raise RetrieverUnavailable(f"the retriever returned {shown(rankings)}, not a list", where=name)
     if len(rankings) != len(queries):
         raise RetrieverUnavailable(
-            f"the retriever answered {len(queries)} queries with {len(rankings)} rankings",
-            where=type(rules.retriever).__name__,
+            f"the retriever answered {len(queries)} queries with {len(rankings)} rankings", where=name
         )
-    topk = rules.topk
     for ranking in rankings:
-        if len(ranking) > topk or [1 for passage in ranking if not isinstance(passage, Retrieved)]:
+        if not _is_ranking(ranking, topk):
             raise RetrieverUnavailable(
-                f"the retriever was asked for {rules.topk} passages and returned {shown(ranking)}",
-                where=type(rules.retriever).__name__,
+                f"the retriever was asked for {topk} passages and returned {shown(ranking)}", where=name
             )
-    return rankings
+    return list(rankings)
+
+
+def _is_ranking(given: object, topk: int) -> bool:
+    if not isinstance(given, (list, tuple)) or len(given) > topk:
+        return False
+    for passage in given:
+        if not isinstance(passage, Retrieved):
+            return False
+        passage_id, title, text = passage[:3]
+        if not (isinstance(passage_id, str) and isinstance(title, str) and isinstance(text, str)):
+            return False
+    return True
 
 
 @lru_cache(maxsize=1 << 16)  # the passages of a question come again in each of its episodes

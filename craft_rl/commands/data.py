@@ -49,6 +49,8 @@ class Official:
     """What the files are called in lists."""
     partial: bool = False
     """The importer can accept incomplete files."""
+    optional: bool = False
+    """A panel may be a question set of its own, which an import need not bring."""
 
 
 OFFICIAL: Mapping[str, Official] = {
@@ -74,6 +76,7 @@ OFFICIAL: Mapping[str, Official] = {
         finder="craft_envs.searchqa.official:official_folder",
         bundled="questions",
         comparable="the question sets together with their corpus",
+        optional=True,
     ),
 }
 """Name on the command line -> its files."""
@@ -157,13 +160,16 @@ def import_(
         report = load_place(benchmark.importer)(path, progress=_advance(bar), **settings)
     for line in _lines(report):
         console.print(line, markup=False)
-    differing = _panels_that_differ(benchmark.env_id, Path(getattr(report, "target", data_root())))
+    differing, absent = _panels_that_differ(benchmark, Path(getattr(report, "target", data_root())))
     if differing:
         raise DataMismatch(
             f"the files are imported, but do not hold the tasks of the frozen panels: {differing}",
             remedy="they can be trained on; for a score that others can compare use " + benchmark.comparable,
         )
-    console.print("the frozen panels fit")
+    if absent:
+        console.print(f"without the sets of the frozen panels {', '.join(absent)}", markup=False)
+    else:
+        console.print("the frozen panels fit")
 
 
 def download(
@@ -248,17 +254,26 @@ def freeze_panels(
         raise DataMismatch(f"{', '.join(differing)} differ from their files", remedy="--replace writes them")
 
 
-def _panels_that_differ(env_id: str, folder: Path) -> str:
-    """The frozen panels of the official files that the imported ones do not hold."""
-    out = []
+def _panels_that_differ(benchmark: Official, folder: Path) -> tuple[str, list[str]]:
+    """The frozen panels that the imported files fail to hold, with those they need not hold."""
+    out, absent = [], []
     for name in frozen_names():
         panel = Panel.load(name)
-        if panel.env_id == env_id and panel.data == "official":
+        if panel.env_id == benchmark.env_id and panel.data == "official":
             try:
-                panel.verify(panel.open(data_dir=str(folder)).tasks)
-            except (DataMismatch, DataNotFound) as error:
+                tasks = panel.open(data_dir=str(folder)).tasks
+                if benchmark.optional and panel.split not in tasks.splits():
+                    absent.append(name)
+                else:
+                    panel.verify(tasks)
+            except DataMismatch as error:
                 out.append(f"{name} ({error.what})")
-    return "; ".join(out)
+            except DataNotFound as error:
+                if benchmark.optional:  # questions without a corpus: a service has one
+                    absent.append(name)
+                else:
+                    out.append(f"{name} ({error.what})")
+    return "; ".join(out), absent
 
 
 def _lines(report: Any) -> list[str]:

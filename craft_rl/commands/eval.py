@@ -130,17 +130,23 @@ def run(settings: Annotated[EvalSettings, tyro.conf.arg(name="")]) -> EvalReport
 
 
 def evaluate_with_bar(runner: Runner, world: World, panel: Panel, **settings: Any) -> EvalReport:
-    """``evaluate`` with a progress bar that shows the score so far."""
-    scores: list[float] = []
+    """``evaluate`` with a progress bar that shows the score so far, with the episodes that broke."""
+    rows: list[TaskResult] = []
     total = len(panel) * len(settings.get("seeds", (0,)))
-    with ProgressBar(f"{runner.agent} on {panel.name}", total, shown=("score",)) as bar:
+    with ProgressBar(f"{runner.agent} on {panel.name}", total, shown=("score", "broken")) as bar:
 
         def on_row(row: TaskResult) -> None:
-            if row.status.is_scored:
-                scores.append(row.score)
-            bar.advance({"score": sum(scores) / max(len(scores), 1)})
+            rows.append(row)
+            bar.advance(score_so_far(rows))
 
         return evaluate(runner, world, panel, on_row=on_row, **settings)
+
+
+def score_so_far(rows: Sequence[TaskResult]) -> dict[str, float]:
+    """``score``, the mean of the scored rows, with ``broken``, the number of the others; none of none."""
+    scores = [row.score for row in rows if row.status.is_scored]
+    told = {"score": sum(scores) / len(scores)} if scores else {}
+    return told if len(scores) == len(rows) else told | {"broken": len(rows) - len(scores)}
 
 
 def find_panel(name: str) -> Panel:

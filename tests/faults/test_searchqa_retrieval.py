@@ -37,6 +37,15 @@ class Talker:
         lambda queries, k: [["text"] for _ in queries],
         lambda queries, k: [[None] for _ in queries],
         lambda queries, k: [[("0", "A", "text", 1.0)] for _ in queries],
+        lambda queries, k: [[Retrieved("0", None, "text", 1.0)] for _ in queries],  # type: ignore[arg-type]
+        lambda queries, k: [[Retrieved("0", "A", ["text"], 1.0)] for _ in queries],  # type: ignore[arg-type]
+        lambda queries, k: None,
+        lambda queries, k: 5,
+        lambda queries, k: [None for _ in queries],
+        lambda queries, k: {"result": []},
+        lambda queries, k: ([PASSAGE] for _ in queries),
+        lambda queries, k: [][k],
+        lambda queries, k: (_ for _ in ()).throw(TimeoutError("slow")),
     ],
 )
 def test_nonsense_is_a_failure(answer: Callable[[Sequence[str], int], Any]) -> None:

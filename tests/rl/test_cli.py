@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import http.server
 import io
+import json
 import re
 import subprocess
 import sys
@@ -242,6 +243,30 @@ def test_a_release_of_several_files_is_fetched_imported_cleared(
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert main(["data", "import", "webshop", str(mirror), "--allow-partial"]) == 2
     assert main(["data", "download", "webshopp"]) == 2
+
+
+def test_questions_of_ones_own_need_not_be_those_of_the_panels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The seven published sets are a whole import; a panel's set that is there must be the panel's."""
+    given = tmp_path / "given"
+    (given / "nq").mkdir(parents=True)
+    line = json.dumps({"id": "1", "question": "who wrote Emma", "golden_answers": ["Jane Austen"]})
+    (given / "nq" / "test.jsonl").write_text(line)
+    for step, (file, text) in enumerate(
+        [
+            ("nq/dev.jsonl", line),
+            ("corpus.jsonl", '{"id": "0", "contents": "Emma\\nA novel."}'),
+            ("hotpot500.qa.jsonl", line),
+        ]
+    ):
+        (given / file).write_text(text)
+        monkeypatch.setenv("CRAFT_DATA", str(tmp_path / f"data{step}"))
+        assert main(["data", "import", "searchqa", str(given)]) == int(step == 2)
+        captured = capsys.readouterr()
+        if step < 2:
+            assert "without the sets of the frozen panels searchqa-official-" in captured.out
+    assert "do not hold the tasks of the frozen panels: searchqa-official-hotpot500" in captured.err
 
 
 @pytest.mark.slow

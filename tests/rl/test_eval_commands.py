@@ -20,6 +20,7 @@ from craft_rl.engine.hf import HFEngine
 from craft_rl.models.load import save_policy
 from craft_rl.models.small import build_small
 from craft_rl.rollout.record import load_trajectories
+from craft_rl.types import TaskResult, TrajectoryStatus
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +146,22 @@ def test_evaluation_without_a_model_needs_neither_torch_nor_skills():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_score_so_far_is_never_one_of_broken_episodes() -> None:
+    def row(status: str, score: float) -> TaskResult:
+        return TaskResult(
+            task_id="t",
+            task_type="",
+            seed=0,
+            status=TrajectoryStatus(status),
+            score=score,
+            steps=1,
+            valid_actions=1,
+        )
+
+    broken = row("error_env", 0.0)
+    assert eval_command.score_so_far([]) == {}
+    assert eval_command.score_so_far([broken, broken]) == {"broken": 2}
+    assert eval_command.score_so_far([row("solved", 1.0), row("failed", 0.0)]) == {"score": 0.5}
+    assert eval_command.score_so_far([row("solved", 1.0), broken]) == {"score": 1.0, "broken": 1}

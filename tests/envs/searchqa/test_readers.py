@@ -113,6 +113,21 @@ def test_parquet_of_verl_and_of_flashrag(tmp_path: Path) -> None:
     ]
     parquet.write_table(arrow.Table.from_pylist(without), path)
     assert [row.question.answers for row in read_questions(path, split="test")] == [("a", "b"), ("c",)]
+    for place in ("extra_info", "env_kwargs"):  # prepared by verl, by verl-agent: no column of its own
+        prepared = [
+            {
+                "data_source": f"searchR1_{row['data_source']}",
+                "prompt": row["prompt"],
+                "reward_model": row["reward_model"],
+                "extra_info": row["extra_info"],
+                place: {"index": number, "question": row["question"]},
+            }
+            for number, row in enumerate(rows)
+        ]
+        parquet.write_table(arrow.Table.from_pylist(prepared), path)
+        one, two = (row.question for row in read_questions(path, split="test"))
+        assert (one.task_id, one.question) == ("test/nq/0", "q one?")
+        assert (two.task_id, two.question) == ("test/2wikimultihopqa/1", "q two?")
 
 
 def test_arrays_of_a_data_frame() -> None:
