@@ -28,15 +28,17 @@ class Layout:
 
 def _search_r1(passages: Sequence[Retrieved]) -> str:
     # Sources: the rollout of Search-R1 (search_r1/llm_agent/generation.py), its logged transcripts.
+    # Fields are read by place here, as well as below: properties would be a third of the work.
     lines = [
-        f"Doc {number}(Title: {_first_line(found.title_line)}) {found.text}\n"
-        for number, found in enumerate(passages, 1)
+        f"Doc {number}(Title: {_first_line(title, quoted)}) {text}\n"
+        for number, (_, title, text, _, quoted) in enumerate(passages, 1)
     ]
     return _search_r1_block("".join(lines))
 
 
-def _first_line(title: str) -> str:
-    return title if "\n" not in title else title.partition("\n")[0]
+def _first_line(title: str, quoted: bool) -> str:
+    line = f'"{title}"' if quoted else title
+    return line if "\n" not in line else line.partition("\n")[0]
 
 
 def _search_r1_block(text: str) -> str:
@@ -46,9 +48,11 @@ def _search_r1_block(text: str) -> str:
 def _verl_agent(passages: Sequence[Retrieved]) -> str:
     # Source: the search tool of SkyRL (skyrl_gym/tools/search.py), which verl-agent took over unchanged; the
     # result is JSON with everything outside ASCII escaped.
-    return _verl_agent_block(
-        "".join(f"Doc {number}: {found.contents.strip()}\n" for number, found in enumerate(passages, 1))
-    )
+    lines = []
+    for number, (_, title, text, _, quoted) in enumerate(passages, 1):
+        contents = f'"{title}"\n{text}' if quoted else f"{title}\n{text}"
+        lines.append(f"Doc {number}: {contents.strip()}\n")
+    return _verl_agent_block("".join(lines))
 
 
 def _verl_agent_block(text: str) -> str:

@@ -162,7 +162,8 @@ class SearchQASession:
         """The two actions with their open slots; the search falls away when it is spent."""
         if self.answer is not None:
             return []
-        return [ANSWER_SLOT] if self._spent else [SEARCH_SLOT, ANSWER_SLOT]
+        limited = self._rules.max_searches is not None
+        return [ANSWER_SLOT] if limited and self._spent else [SEARCH_SLOT, ANSWER_SLOT]
 
     def anchor(self) -> str:
         """Key of what the player knows: the question, the passages seen in whatever order, the answer."""
