@@ -208,7 +208,7 @@ def retrieve(rules: Rules, queries: Sequence[str]) -> list[list[Retrieved]]:
     """
     topk, name = rules.topk, type(rules.retriever).__name__
     try:
-        rankings = rules.retriever.retrieve(queries, topk)
+        rankings: Any = rules.retriever.retrieve(queries, topk)
     except CraftError:
         raise
     except Exception as error:  # somebody else's code; what it raises must not become a score
@@ -235,7 +235,8 @@ def _is_ranking(given: object, topk: int) -> bool:
     for passage in given:
         if not isinstance(passage, Retrieved):
             return False
-        passage_id, title, text = passage[:3]
+        fields: tuple[Any, ...] = passage
+        passage_id, title, text = fields[:3]
         if not (isinstance(passage_id, str) and isinstance(title, str) and isinstance(text, str)):
             return False
     return True
