@@ -15,7 +15,7 @@ from craft_rl.credit.siblings import Alignment
 from craft_rl.distillation import no_effect
 
 Control = Literal["none", "shuffled_siblings", "no_gap", "fallback_everywhere"]
-_CARD = "see craft_rl/credit/README.md"
+_CARD = "see craft_rl/cards/craft.md"
 _EVERYWHERE = 1 << 30
 """More siblings than any group has."""
 
@@ -33,9 +33,7 @@ class ControllerConfig(ControllerSettings):
         try:
             ControllerSettings.__post_init__(self)
         except ValueError as error:
-            raise ConfigError(
-                str(error), where="controller", remedy="see craft_rl/credit/README.md"
-            ) from None
+            raise ConfigError(str(error), where="controller", remedy="see craft_rl/cards/craft.md") from None
         for name in ("rho_target", "rho_start"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(
@@ -47,7 +45,7 @@ class ControllerConfig(ControllerSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CraftConfig(CreditSettings):
-    """What CRAFT does; ``craft_rl/credit/README.md`` tells why.
+    """What CRAFT does; ``craft_rl/cards/craft.md`` tells why.
 
     The switches are independent. With all three off the method is GRPO, bit for bit, without a teacher.
 

@@ -56,7 +56,8 @@ class MethodCost:
     teacher_tokens: int
     """Tokens that the teacher read, padding left out; 0 without a teacher."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """CPU time of this process: ``rollout``, ``teacher``, ``learning`` (reference included)."""
+    """CPU time of this process: ``rollout``, ``teacher``, ``credit`` of tokens, ``learning`` (reference
+    included)."""
 
     @property
     def total(self) -> float:
@@ -90,12 +91,14 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, policy, world, engine, io, Path(folder), teacher=teacher)
         trainer.learner.learn = clock.timed("learning", trainer.learner.learn)  # type: ignore[method-assign]
+        if trainer.credit is not None:
+            trainer.credit.assess = clock.timed("credit", trainer.credit.assess)  # type: ignore[method-assign]
         update = clock.timed("update", trainer.one_update)
         with counted(policy.model) as (learning, scoring), _reference(trainer) as reference:
             row, _ = update()
         for _ in range(updates - 1):
             update()
-    best = {phase: min(spent) for phase, spent in clock.seconds.items()}
+    best = {"teacher": 0.0, "credit": 0.0} | {phase: min(spent) for phase, spent in clock.seconds.items()}
     return MethodCost(
         method=config.method,
         learning=learning,
@@ -104,8 +107,9 @@ def measure(
         loss_tokens=int(row["loss_tokens"]),
         teacher_tokens=int(row.get("teacher/tokens", 0)),
         seconds={
-            "rollout": best["update"] - best["learning"] - best.get("teacher", 0.0),
-            "teacher": best.get("teacher", 0.0),
+            "rollout": best["update"] - best["learning"] - best["teacher"] - best["credit"],
+            "teacher": best["teacher"],
+            "credit": best["credit"],
             "learning": best["learning"],
         },
     )

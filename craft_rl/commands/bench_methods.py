@@ -159,6 +159,9 @@ def print_costs(costs: Sequence[MethodCost], console: Console) -> None:
         ]
         share = cost.seconds["teacher"] / max(base.total, 1e-9)
         told = f"; the teacher took {share:.1%} of {base.method}'s update" if cost.teacher_tokens else ""
+        if cost.seconds["credit"]:
+            share = cost.seconds["credit"] / max(cost.total, 1e-9)
+            told += f"; the credit of its tokens takes {share:.2%} of its own"
         console.print(
             f"{cost.method} over {base.method}: {', '.join(parts) or 'no pass'}, nothing else{told}",
             highlight=False,

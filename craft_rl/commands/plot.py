@@ -10,6 +10,9 @@ COMMANDS = {
     "concentration": Command(
         "craft_rl.commands.plot_concentration:main", "how unevenly schemes of token weights weigh"
     ),
+    "credit": Command(
+        "craft_rl.commands.plot_credit:credit", "CRAFT's credit variants: sign, sight of the gap"
+    ),
 }
 
 

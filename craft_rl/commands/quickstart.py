@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from collections.abc import Sequence
 
@@ -10,11 +11,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from craft_rl.cli import value_of
 from craft_rl.evaluate import task_scores
 from craft_rl.quickstart import quickstart
 from craft_rl.quickstart_outcome import QuickstartResult
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.quickstart import QUICKSTARTS, quickstart_recipe, recipe_of
+from craft_rl.recipes.under_method import under_method
 from craft_rl.report.evaluation import interval_text, percent, points, points_interval
 from craft_rl.report.page import WITHOUT_SKILLS
 
@@ -39,11 +42,15 @@ def parse(args: Sequence[str]) -> QuickstartConfig:
         first.add_argument(name)
     given, rest = first.parse_known_args(args)
     recipe = recipe_of(given.recipe, given.env, given.data)
+    default, method = quickstart_recipe(recipe), value_of(rest, "--train.method")
+    if method is not None and method != default.train.method:
+        train = under_method(default.train, method, skills=value_of(rest, "--train.skills"))
+        default = dataclasses.replace(default, train=train)
     return tyro.cli(
         QuickstartConfig,
         prog=PROGRAM,
         args=["--recipe", recipe, *rest],
-        default=quickstart_recipe(recipe),
+        default=default,
         description="Play, imitate, train, evaluate without skills. --env ID, --data bundled|official choose "
         "a world's own recipe. The defaults shown here are those of "
         f"the recipe {recipe!r}; there are {', '.join(QUICKSTARTS)}.",

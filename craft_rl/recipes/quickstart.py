@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from craft_envs.errors import ConfigError, did_you_mean
 from craft_envs.registration import entry_of
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.recipes import alfworld, amr_sd, arca, ibpo, searchqa, webshop
+from craft_rl.recipes import alfworld, amr_sd, arca, craft, ibpo, searchqa, webshop
 
 DEFAULT = "small"
 """The recipe of ``craft quickstart`` without ``--recipe`` or ``--env``."""
@@ -28,6 +28,9 @@ QUICKSTARTS: Mapping[str, Callable[[], QuickstartConfig]] = {
     "small-arca": arca.small,
     "webshop-small-arca": arca.small_shop,
     "searchqa-small-arca": arca.small_questions,
+    "small-craft": craft.small,
+    "webshop-small-craft": craft.small_shop,
+    "searchqa-small-craft": craft.small_questions,
     "small-ibpo": ibpo.small,
     "webshop-small-ibpo": ibpo.small_shop,
     "searchqa-small-ibpo": ibpo.small_questions,

@@ -63,6 +63,14 @@ def test_a_teacher_is_one_pass_without_gradient(grpo, bank, name):
     assert found.seconds["teacher"] > 0 == grpo.seconds["teacher"]
 
 
+@pytest.mark.parametrize("name", ["craft", "adaptive_cringe", "token_cringe"])
+def test_credit_costs_no_pass_beyond_sdars(bank, name):
+    settings = {"skills": bank, "teacher": TeacherConfig(strategy="task_type"), "tensorboard": False}
+    found, sdar = cost(tiny_config(method=name, **settings, **WEIGHTS)), cost(teaching("sdar", bank))
+    assert extra(found, sdar) == {}
+    assert found.seconds["credit"] > 0 == sdar.seconds["credit"]
+
+
 def test_gates_known_ahead_cost_another_pass(grpo, bank):
     distill = DistillConfig(coef=0.01, signal="centred_gate")
     config = teaching("sdar", bank, distill=distill)
