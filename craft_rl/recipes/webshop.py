@@ -20,7 +20,7 @@ def small() -> QuickstartConfig:
         "webshop-small",
         panel="webshop-bundled-small-test",
         max_context=3072,
-        demonstrations=3990,  # two of each training task, with different slips
+        demonstrations=1995,  # one of each training task
         epochs=1.0,
         updates=20,
         vocab_size=1536,
