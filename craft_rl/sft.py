@@ -136,15 +136,12 @@ def length_bucketed(lengths: Sequence[int], budget: int, generator: np.random.Ge
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def copy_lengths(steps: int, longest: int) -> list[int]:
+def copy_lengths(steps: int, longest: int, stages: int) -> list[int]:
     """Longest sequence of each copy step: doubles up to ``longest`` in stages of equal time.
 
-    Short sequences repeat more often, so that attention finds the trick on them; then it learns to reach far.
+    Example: ``copy_lengths(4, 64, 2)`` is ``[32, 32, 64, 64]``.
     """
-    stages = [longest]
-    while stages[0] >= 16:
-        stages.insert(0, stages[0] // 2)
-    return [stages[step * len(stages) // steps] for step in range(steps)]
+    return [longest >> (stages - 1 - step * stages // steps) for step in range(steps)]
 
 
 def copy_batch(
@@ -255,7 +252,8 @@ class _Cloning:
         generator = self._generator("copy", 0)
         special = set(self.tokenizer.all_special_ids)
         ids = np.array([i for i in range(len(self.tokenizer)) if i not in special], dtype=np.int32)
-        for step, longest in enumerate(copy_lengths(config.copy_steps, config.copy_length)):
+        lengths = copy_lengths(config.copy_steps, config.copy_length, config.copy_stages)
+        for step, longest in enumerate(lengths):
             # the longest sequence has 2 * longest tokens, the mean one half of that
             count = max(1, config.batch_tokens // (2 * longest))
             batch = copy_batch(count, vocabulary=ids, longest=longest, generator=generator)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from craft_envs.errors import ConfigError
 from craft_rl.optim_settings import OptimConfig, no_effect, require
+from craft_rl.worlds import LATER
 
 
 def _sft_optim() -> OptimConfig:
@@ -34,7 +35,9 @@ class SFTConfig:
     copy_steps: int = 0
     """Optimiser steps on repeated random sequences before the demonstrations: attention learns to copy."""
     copy_length: int = 64
-    """Longest sequence of the copy task, in tokens, before it is repeated; reached in stages that double."""
+    """Longest sequence of the copy task, in tokens, before it is repeated."""
+    copy_stages: int = field(default=1, metadata=LATER)
+    """Stages of equal time in which it doubles: short repetitions teach the trick, long ones reach."""
     holdout: float = 0.02
     """Share of tasks whose trajectories are only measured, never trained on."""
     log_every: int = 20
@@ -56,3 +59,11 @@ class SFTConfig:
         require(self.log_every >= 1, "log_every", self.log_every, "a whole number from 1")
         if self.copy_steps == 0 and self.copy_length != 64:
             no_effect("copy_length", self.copy_length, "there are no copy steps", "set copy_steps")
+        if self.copy_steps == 0 and self.copy_stages != 1:
+            no_effect("copy_stages", self.copy_stages, "there are no copy steps", "set copy_steps")
+        require(
+            self.copy_stages >= 1 and self.copy_length >> (self.copy_stages - 1) >= 2,
+            "copy_stages",
+            self.copy_stages,
+            "a whole number from 1, small enough to begin with sequences of 2 tokens",
+        )

@@ -60,6 +60,7 @@ def _cloning(epochs: float, max_context: int, copies: bool) -> SFTConfig:
         epochs=epochs,
         copy_steps=480 if copies else 0,
         copy_length=256 if copies else 64,
+        copy_stages=6 if copies else 1,
         # A small policy gains more from many steps than from smooth gradients, but an episode must fit.
         batch_tokens=max(2048, max_context),
         optim=OptimConfig(

@@ -49,6 +49,8 @@ from craft_rl.worlds import WorldConfig
         (OptimConfig, {"learning_rate": 0.0}, "above 0"),
         (SFTConfig, {"epochs": 1.0, "minutes": 1.0}, "one budget"),
         (SFTConfig, {"copy_length": 9}, "copy steps"),
+        (SFTConfig, {"copy_stages": 2}, "copy steps"),
+        (SFTConfig, {"copy_steps": 9, "copy_length": 8, "copy_stages": 4}, "copy_stages"),
         (SFTConfig, {"micro_batch_tokens": 10**6}, "batch_tokens"),
         (WorldConfig, {"data_dir": "x"}, "official"),
         (WorldConfig, {"data": "official", "size": "small"}, "one size"),

@@ -127,7 +127,7 @@ def test_minutes_end_the_run():
 
 
 def test_copied_sequences_grow_in_stages():
-    assert copy_lengths(6, 256) == [8, 16, 32, 64, 128, 256]
-    assert copy_lengths(4, 20) == [10, 10, 20, 20]
-    assert copy_lengths(3, 9) == [9, 9, 9]
-    assert copy_lengths(2, 256) == [8, 64]
+    assert copy_lengths(6, 256, 6) == [8, 16, 32, 64, 128, 256]
+    assert copy_lengths(4, 20, 2) == [10, 10, 20, 20]
+    assert copy_lengths(3, 9, 1) == [9, 9, 9]
+    assert copy_lengths(2, 256, 6) == [8, 64]
