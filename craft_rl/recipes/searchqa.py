@@ -49,6 +49,7 @@ def official() -> QuickstartConfig:
         demonstrations=1716,  # every training question twice
         epochs=1.0,
         updates=20,
+        max_new_tokens=160,  # real questions, searched word for word, are long
         demonstrator="oracle",  # the scripted agent answers one real question in ten
         data="official",
     )
@@ -64,6 +65,7 @@ def _questions(
     epochs: float,
     updates: int,
     demonstrator: str = "scripted",
+    max_new_tokens: int = 32,
     **world: Any,
 ) -> QuickstartConfig:
     return embedded(
@@ -72,7 +74,7 @@ def _questions(
         world=WorldConfig(env=ENV_ID, **world),
         vocab_size=vocab_size,
         max_context=max_context,
-        max_new_tokens=32,
+        max_new_tokens=max_new_tokens,
         demonstrations=demonstrations,
         demonstrator=demonstrator,
         noise=0.0,  # the only slips are a search for nothing, an answer that ends the task
