@@ -14,14 +14,19 @@ from craft_rl.worlds import WorldConfig
 
 def small() -> QuickstartConfig:
     """Bundled small houses: ten minutes on two cores."""
+    return _small("small")
+
+
+def _small(recipe: str, *, copies: bool = False) -> QuickstartConfig:
     return embedded(
-        "small",
+        recipe,
         panels=["alfworld-bundled-small-valid_unseen"],
         world=WorldConfig(size="small", max_steps=15),  # twice what the scripted agent needs on average
         max_context=1024,
         demonstrations=7200,  # two of each training task, with different slips
         epochs=1.0,
         updates=30,
+        copies=copies,
     )
 
 
@@ -31,15 +36,13 @@ def small_skills() -> QuickstartConfig:
     Where none are shown, or other text of the same length is, somebody plays who does not know where to go.
     """
     return replace(
-        small(),
-        recipe="small-skills",
+        _small("small-skills", copies=True),  # names with numbers of the room, the wanted thing
         skill_mix=SkillMix(
             bank="alfworld",
             share=0.6,
             decoys=0.15,
             reading=TeacherConfig(strategy="task_type", budget=120),
         ),
-        lookback=(1, 2, 3),  # names with numbers of the room, the wanted thing
     )
 
 
