@@ -9,9 +9,9 @@ from craft_envs.errors import ConfigError
 from craft_rl.adapter_settings import ArcaConfig, LoraConfig, check_token_weights
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.agent.prompt import PromptSettings
-from craft_rl.correction import IbpoConfig, check_correction
+from craft_rl.correction_settings import IbpoConfig, check_correction
 from craft_rl.craft_settings import CRINGES, ControllerConfig, CraftConfig, CringeConfig, check_craft
-from craft_rl.distillation import (
+from craft_rl.distillation_settings import (
     DistillConfig,
     TeacherConfig,
     TeacherUse,

@@ -18,7 +18,7 @@ from craft_envs.errors import CraftError
 from craft_rl.agent.correct import correction_version
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.config import TrainConfig
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.credit.edits import (
     Alignment,
     Correction,

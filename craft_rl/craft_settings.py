@@ -12,7 +12,7 @@ from craft_rl.credit.controller import ControllerSettings
 from craft_rl.credit.counterfactual import CreditSettings
 from craft_rl.credit.polarity import PolarisedKL
 from craft_rl.credit.siblings import Alignment
-from craft_rl.distillation import no_effect
+from craft_rl.distillation_settings import no_effect
 
 Control = Literal["none", "shuffled_siblings", "no_gap", "fallback_everywhere"]
 _CARD = "see craft_rl/cards/craft.md"

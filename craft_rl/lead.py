@@ -17,7 +17,7 @@ from craft_envs.panels import Panel
 from craft_envs.types import Task, TaskSource
 from craft_rl.assemble import DialogueSettings
 from craft_rl.compare import Comparison, compare
-from craft_rl.distillation import Control, TeacherConfig
+from craft_rl.distillation_settings import Control, TeacherConfig
 from craft_rl.engine.hf import open_engine
 from craft_rl.evaluate import ModelRunner, evaluate
 from craft_rl.models.load import Policy

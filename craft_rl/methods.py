@@ -14,8 +14,8 @@ from torch import Tensor
 from craft_envs.errors import ConfigError, did_you_mean
 from craft_rl.advantage.amr_sd import amr_sd_advantages
 from craft_rl.advantage.rlsd import rlsd_advantages
-from craft_rl.correction import IbpoConfig
-from craft_rl.distillation import DistillConfig, TeacherUse
+from craft_rl.correction_settings import IbpoConfig
+from craft_rl.distillation_settings import DistillConfig, TeacherUse
 
 Estimator = Literal["grpo", "rloo", "gigpo"]
 Reweight = Callable[..., Tensor]

@@ -27,7 +27,7 @@ from craft_rl.models.small import build_small
 from craft_rl.quickstart_outcome import report_place
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.report.console import ProgressBar
-from craft_rl.report.evaluation import save_report
+from craft_rl.report.evaluation import save_report, score_so_far
 from craft_rl.report.jsonl import MetricsFile
 from craft_rl.report.plots import SFT_PANELS, plot_curves
 from craft_rl.rollout.demonstrate import demonstrate, demonstration_specs, play_agent
@@ -232,12 +232,13 @@ def evaluate_runner(
         DataMismatch: the world does not hold the panel's tasks.
     """
     total = len(panel) * len(config.eval_seeds)
-    scores: list[float] = []
-    with ProgressBar(f"{runner.agent} on {panel.name}", total, shown=("score",), console=console) as bar:
+    rows: list[TaskResult] = []
+    shown = ("score", "broken")
+    with ProgressBar(f"{runner.agent} on {panel.name}", total, shown=shown, console=console) as bar:
 
         def on_row(row: TaskResult) -> None:
-            scores.append(row.score)
-            bar.advance({"score": sum(scores) / len(scores)})
+            rows.append(row)
+            bar.advance(score_so_far(rows))
 
         report = evaluate(
             runner,

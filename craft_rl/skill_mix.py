@@ -9,7 +9,7 @@ from pathlib import Path
 from craft_envs.data import write_json
 from craft_envs.errors import ConfigError, DataMismatch
 from craft_rl.config import from_mapping, to_mapping
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 
 READING_FILE = "craft_reading.json"
 """Lies in a model's folder, beside the weights that have learned to read skills like this."""

@@ -14,7 +14,7 @@ from craft_envs.errors import ConfigError
 from craft_envs.types import TaskSource
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import Control, TeacherConfig
+from craft_rl.distillation_settings import Control, TeacherConfig
 from craft_rl.models.load import Policy
 from craft_rl.rollout.demonstrate import AgentFactory, demonstrate
 from craft_rl.rollout.episode import EpisodeSpec

@@ -22,7 +22,7 @@ from craft_envs.errors import ConfigError
 from craft_envs.types import TaskSource
 from craft_rl.briefing import Briefing
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.models.load import Policy
 from craft_rl.tokens.encode import ChatCodec
 from craft_rl.tokens.insert import Inserter, Piece, inserted

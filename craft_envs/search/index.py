@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from craft_envs.data import cache_root, explained
-from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, shown
+from craft_envs.data import cache_root
+from craft_envs.errors import ConfigError, DataMismatch, shown
+from craft_envs.folders import fresh_folder, made_once
 from craft_envs.search.build import Build, Progress
 from craft_envs.search.layout import ARRAYS, META, Bm25Index, open_index
 
 __all__ = ["Bm25Index", "Progress", "build_index", "cached_index", "memory_index", "open_index"]
+
+_NOT_WRITTEN = "no index was written"
 
 
 def memory_index(documents: Iterable[tuple[str, str]]) -> Bm25Index:
@@ -59,18 +58,8 @@ def build_index(
     if place.exists() and not (place.is_dir() and _replaceable(place)):
         what = "the folder for a search index holds something else"
         raise ConfigError(what, where=str(place), remedy="name an empty or a new folder")
-    state = "no index was written, a former one is untouched"
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.", suffix=".part") as made:
-            fresh = Path(made) / "index"
-            fresh.mkdir()
-            Build(fresh, progress, total).run(documents, content_hash)
-            if place.exists():
-                place.rename(Path(made) / "former")
-            fresh.rename(place)
-    except OSError as error:
-        raise explained(error, place, state) from error
+    with fresh_folder(place, state=f"{_NOT_WRITTEN}, a former one is untouched") as fresh:
+        Build(fresh, progress, total).run(documents, content_hash)
     return open_index(place)
 
 
@@ -101,38 +90,17 @@ def cached_index(
     if not name or not name.replace("-", "").replace("_", "").isalnum() or not content_hash:
         raise ConfigError(f"a cached index needs a plain name with a content hash, got {shown(name)}")
     folder = cache_root() / "search" / f"{name}-{content_hash[:16]}"
-    found = _opened(folder, content_hash)
-    if found is not None:
+
+    def opened() -> Bm25Index:
+        found = open_index(folder)
+        if found.content_hash != content_hash:
+            raise DataMismatch("the index is of other documents", where=str(folder))
         return found
-    with _locked(folder):
-        found = _opened(folder, content_hash)
-        if found is not None:
-            return found
-        for left in folder.parent.glob(f".{folder.name}.*.part"):
-            shutil.rmtree(left, ignore_errors=True)
-        if folder.is_dir():
-            shutil.rmtree(folder)
+
+    def make() -> Bm25Index:
         return build_index(documents(), folder, content_hash=content_hash, progress=progress, total=total)
 
-
-def _opened(folder: Path, content_hash: str) -> Bm25Index | None:
-    try:
-        found = open_index(folder)
-    except (DataNotFound, DataMismatch):
-        return None
-    return found if found.content_hash == content_hash else None
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = folder.parent / f".{folder.name}.lock"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise explained(error, lock, "no index was written") from error
+    return made_once(folder, opened, make, state=_NOT_WRITTEN)
 
 
 def _replaceable(folder: Path) -> bool:

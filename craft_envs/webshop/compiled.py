@@ -15,8 +15,6 @@ import itertools
 import json
 import math
 import random
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,8 +22,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from craft_envs.data import atomic_write, cache_root, explained, sha256_of, write_json
+from craft_envs.data import atomic_write, cache_root, sha256_of, write_json
 from craft_envs.errors import DataMismatch, DataNotFound
+from craft_envs.folders import fresh_folder, made_once
 from craft_envs.progress import TerminalProgress
 from craft_envs.webshop.catalogue import clean_products
 from craft_envs.webshop.goal_file import read_goals, write_goals
@@ -49,7 +48,7 @@ from craft_envs.webshop.splits import (
     side_of,
     spread,
 )
-from craft_envs.webshop.store import StoredCatalogue, compile_catalogue, locked
+from craft_envs.webshop.store import NOT_WRITTEN, StoredCatalogue, compile_catalogue
 
 TRAIN_GOALS: Final = 100_000
 """Goals that ``train`` or ``legacy_train`` of such a catalogue have at most: it has millions."""
@@ -133,26 +132,13 @@ def compiled_shop(files: Files, seed: int) -> CompiledShop:
         OSError: the cache cannot be written.
     """
     folder = cache_root() / "webshop" / f"official-{_key(files, seed)}"
-    with contextlib.suppress(DataNotFound, DataMismatch):
+
+    def make() -> CompiledShop:
+        with fresh_folder(folder, state=NOT_WRITTEN) as fresh:
+            _compile(files, fresh, seed)
         return CompiledShop(folder)
-    with locked(folder):
-        with contextlib.suppress(DataNotFound, DataMismatch):
-            return CompiledShop(folder)
-        for left in folder.parent.glob(f".{folder.name}.*.part"):
-            shutil.rmtree(left, ignore_errors=True)
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        try:
-            with tempfile.TemporaryDirectory(
-                dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"
-            ) as made:
-                fresh = Path(made) / "shop"
-                fresh.mkdir()
-                _compile(files, fresh, seed)
-                fresh.rename(folder)
-        except OSError as error:
-            raise explained(error, folder, "no catalogue was written") from error
-    return CompiledShop(folder)
+
+    return made_once(folder, lambda: CompiledShop(folder), make, state=NOT_WRITTEN)
 
 
 def _compile(files: Files, folder: Path, seed: int) -> None:

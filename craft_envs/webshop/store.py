@@ -8,13 +8,9 @@ catalogue order), ``sorted.bin`` with ``places.bin`` (the same in order of code 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +19,9 @@ from typing import Any, Final, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from craft_envs.data import cache_root, explained, write_json
+from craft_envs.data import cache_root, write_json
 from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, shown
+from craft_envs.folders import fresh_folder, made_once
 from craft_envs.webshop.catalogue import canonical
 from craft_envs.webshop.generate import SHAPES, VERSION, products
 from craft_envs.webshop.product import Product
@@ -33,6 +30,7 @@ Progress = Callable[[int, int], None]
 
 FORMAT: Final = 1
 META: Final = "meta.json"
+NOT_WRITTEN: Final = "no catalogue was written"
 _ASIN: Final = np.dtype("S10")
 _FILES: Final[dict[str, np.dtype[Any]]] = {
     "products.bin": np.dtype("u1"),
@@ -150,17 +148,8 @@ def compile_catalogue(
         raise ConfigError(
             "the folder for a catalogue holds something else", where=str(place), remedy="name a new folder"
         )
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.", suffix=".part") as made:
-            fresh = Path(made) / "catalogue"
-            fresh.mkdir()
-            _write(rows, fresh, nouns_source, progress, total)
-            if place.exists():
-                place.rename(Path(made) / "former")
-            fresh.rename(place)
-    except OSError as error:
-        raise explained(error, place, "no catalogue was written, a former one is untouched") from error
+    with fresh_folder(place, state=f"{NOT_WRITTEN}, a former one is untouched") as fresh:
+        _write(rows, fresh, nouns_source, progress, total)
     return StoredCatalogue(place)
 
 
@@ -195,16 +184,12 @@ def generated_catalogue(count: int, seed: int = 0, progress: Progress | None = N
         OSError: the cache cannot be written.
     """
     folder = cache_root() / "webshop" / f"{VERSION}-{seed}-{count}"
-    with contextlib.suppress(DataNotFound, DataMismatch):
-        return StoredCatalogue(folder)
-    with locked(folder):
-        with contextlib.suppress(DataNotFound, DataMismatch):
-            return StoredCatalogue(folder)
-        for left in folder.parent.glob(f".{folder.name}.*.part"):
-            shutil.rmtree(left, ignore_errors=True)
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        return build_generated(folder, count, seed, progress)
+    return made_once(
+        folder,
+        lambda: StoredCatalogue(folder),
+        lambda: build_generated(folder, count, seed, progress),
+        state=NOT_WRITTEN,
+    )
 
 
 class _Asins(Sequence[str]):
@@ -350,21 +335,3 @@ def _damaged(folder: Path, why: str) -> DataMismatch:
         where=str(folder),
         remedy="delete the folder; it is made again",
     )
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One process at a time makes a folder of the cache; the others wait.
-
-    Raises:
-        OSError: the cache cannot be written.
-    """
-    lock = folder.parent / f".{folder.name}.lock"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a")
-    except OSError as error:
-        raise explained(error, lock, "no catalogue was written") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

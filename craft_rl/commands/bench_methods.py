@@ -67,7 +67,7 @@ def run(settings: Annotated[BenchMethodsSettings, tyro.conf.arg(name="")]) -> li
     from craft_rl.agent.parse import tags_of
     from craft_rl.commands.sft import SMALL
     from craft_rl.config import TrainConfig
-    from craft_rl.distillation import TeacherConfig
+    from craft_rl.distillation_settings import TeacherConfig
     from craft_rl.method_cost import measure
     from craft_rl.methods import METHODS, method
     from craft_rl.models.load import Policy, load_policy

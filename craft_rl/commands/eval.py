@@ -22,7 +22,7 @@ from craft_rl.agent.policy_io import PolicyIO, Preface, Sampling
 from craft_rl.agent.prompt import HistoryKind, PromptSettings
 from craft_rl.evaluate import AgentRunner, ModelRunner, Runner, evaluate
 from craft_rl.report.console import ProgressBar
-from craft_rl.report.evaluation import print_report, save_report
+from craft_rl.report.evaluation import print_report, save_report, score_so_far
 from craft_rl.types import EvalReport, TaskResult
 from craft_rl.worlds import WorldConfig
 
@@ -140,13 +140,6 @@ def evaluate_with_bar(runner: Runner, world: World, panel: Panel, **settings: An
             bar.advance(score_so_far(rows))
 
         return evaluate(runner, world, panel, on_row=on_row, **settings)
-
-
-def score_so_far(rows: Sequence[TaskResult]) -> dict[str, float]:
-    """``score``, the mean of the scored rows, with ``broken``, the number of the others; none of none."""
-    scores = [row.score for row in rows if row.status.is_scored]
-    told = {"score": sum(scores) / len(scores)} if scores else {}
-    return told if len(scores) == len(rows) else told | {"broken": len(rows) - len(scores)}
 
 
 def find_panel(name: str) -> Panel:

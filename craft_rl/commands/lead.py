@@ -14,7 +14,7 @@ from craft_envs.data import finite, write_json
 from craft_rl.commands.eval import file_name, find_panel
 from craft_rl.compare import Comparison
 from craft_rl.report.console import ProgressBar
-from craft_rl.report.evaluation import interval_text, percent, points, points_interval
+from craft_rl.report.evaluation import interval_text, percent, points, points_interval, score_so_far
 from craft_rl.types import TaskResult
 
 
@@ -79,12 +79,12 @@ def run(settings: Annotated[LeadSettings, tyro.conf.arg(name="")]) -> None:
         budget=learned.budget if settings.budget is None else settings.budget,
     )
     total = len(panel) * len(settings.seeds) * len(settings.prompts)
-    with ProgressBar(f"{settings.model} on {panel.name}", total, shown=("score",)) as bar:
-        scores: dict[str, list[float]] = {}
+    with ProgressBar(f"{settings.model} on {panel.name}", total, shown=("score", "broken")) as bar:
+        rows: dict[str, list[TaskResult]] = {}
 
         def on_row(name: str, row: TaskResult) -> None:
-            scores.setdefault(name, []).append(row.score)
-            bar.advance({"score": sum(scores[name]) / len(scores[name])})
+            rows.setdefault(name, []).append(row)
+            bar.advance(score_so_far(rows[name]))
 
         lead = measure_lead(
             policy,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.methods import METHODS
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes import alfworld

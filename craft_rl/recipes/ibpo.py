@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes import alfworld, searchqa, webshop
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.methods import METHODS, method
 
 

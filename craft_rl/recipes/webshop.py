@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.embedded import embedded
 from craft_rl.skill_mix import SkillMix

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from craft_envs.data import finite, write_json
 from craft_envs.errors import DataMismatch, DataNotFound
 from craft_rl.evaluate import task_scores
 from craft_rl.report.rows import result_from_row, result_to_row
-from craft_rl.types import EvalReport
+from craft_rl.types import EvalReport, TaskResult
 
 FORMAT = "craft-eval/1"
 
@@ -51,6 +51,13 @@ def load_report(path: str | os.PathLike[str]) -> EvalReport:
             where=str(path),
             remedy="name the report.json that `craft eval` wrote",
         ) from error
+
+
+def score_so_far(rows: Sequence[TaskResult]) -> dict[str, float]:
+    """``score``, the mean of the scored rows, with ``broken``, the number of the others; none of none."""
+    scores = [row.score for row in rows if row.status.is_scored]
+    told = {"score": sum(scores) / len(scores)} if scores else {}
+    return told if len(scores) == len(rows) else told | {"broken": len(rows) - len(scores)}
 
 
 def to_json(report: EvalReport) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from craft_envs.core import World
 from craft_envs.errors import EngineFailure
 from craft_rl.agent.correct import corrected_actions, correction_messages
 from craft_rl.agent.policy_io import PolicyIO
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.engine.protocol import Completion, Engine, Request
 from craft_rl.rollout.episode import Episode, EpisodeSpec, RolloutProfile
 from craft_rl.rollout.scheduler import advance, generate_each

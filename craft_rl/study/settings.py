@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from craft_envs.errors import ConfigError
 from craft_rl.config import SPEED_ONLY, TrainConfig, from_mapping, to_mapping
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.methods import method as method_row
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.quickstart import quickstart_recipe

@@ -6,6 +6,7 @@ import json
 import random
 import socket
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -13,7 +14,7 @@ pytest.importorskip("flask")
 pytest.importorskip("waitress")
 from craft_servers.retrieval import answer_from, create_app, make_server, running
 from craft_servers.retrieval_request import RetrievalLimits
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from craft_envs.search.bm25 import Bm25Searcher
@@ -130,10 +131,12 @@ def test_broken_bytes_are_refused(payload: dict[str, Any], data: st.DataObject) 
 
 
 @settings(max_examples=300, deadline=None, database=None)
+@example("GET", "/.\u200b..:x")
 @given(st.sampled_from(["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "POST"]), st.text(max_size=30))
 def test_other_doors_are_closed(method: str, path: str) -> None:
-    for place in ("/" + path.encode("utf-8", "replace").decode(), "/health", "/retrieve", "/openapi.json"):
-        assert CLIENT.open(place.replace("\n", ""), method=method).status_code < 500
+    # quoted, or the test's own client takes a path that begins with a slash for the name of a host
+    for place in ("/" + quote(path, safe="", errors="replace"), "/health", "/retrieve", "/openapi.json"):
+        assert CLIENT.open(place, method=method).status_code < 500
 
 
 def test_hostile_bytes_over_the_wire_leave_the_service_well() -> None:

@@ -14,7 +14,7 @@ from craft_rl.craft_settings import ControllerConfig, CraftConfig, CringeConfig
 from craft_rl.craft_terms import CraftTerms, CringeTerms
 from craft_rl.credit.controller import ControllerState
 from craft_rl.credit_driver import CreditDriver, Weights, open_credit
-from craft_rl.distillation import DistillConfig
+from craft_rl.distillation_settings import DistillConfig
 from craft_rl.loss.aggregate import token_mean_weights
 from craft_rl.loss.cringe import rivals
 from craft_rl.loss_terms import Columns, Student, token_terms

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from craft_rl.config import OptimConfig, TrainConfig
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.corrector import Corrector
 from craft_rl.grading import grade
 from craft_rl.loss.policy import clipped_policy_loss

@@ -10,7 +10,7 @@ import torch
 from craft_rl.adapter_settings import ArcaConfig, LoraConfig
 from craft_rl.config import TrainConfig
 from craft_rl.credit.adapter_residual import adapter_residual, concentration
-from craft_rl.distillation import DistillConfig
+from craft_rl.distillation_settings import DistillConfig
 from craft_rl.loss.aggregate import token_mean_weights
 from craft_rl.methods import METHODS
 from craft_rl.teacher_terms import TeacherTerms

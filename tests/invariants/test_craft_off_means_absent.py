@@ -13,7 +13,7 @@ from craft_rl.config import TrainConfig
 from craft_rl.craft_settings import ControllerConfig, CraftConfig, CringeConfig
 from craft_rl.credit.controller import ControllerState
 from craft_rl.credit_driver import open_credit
-from craft_rl.distillation import DistillConfig
+from craft_rl.distillation_settings import DistillConfig
 from craft_rl.loss.kl import kl_estimate
 from craft_rl.loss.policy import clipped_policy_loss
 from craft_rl.report.jsonl import read_metrics

@@ -10,9 +10,9 @@ import torch
 
 from craft_envs.errors import ConfigError
 from craft_rl.adapter_settings import ArcaConfig
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.credit.adapter_residual import SCHEMES
-from craft_rl.distillation import DistillConfig
+from craft_rl.distillation_settings import DistillConfig
 from craft_rl.grading import grade
 from craft_rl.methods import METHODS
 from craft_rl.report.jsonl import read_metrics

@@ -9,7 +9,7 @@ import torch
 
 from craft_envs.errors import ConfigError
 from craft_rl.advantage.amr_sd import amr_sd_advantages
-from craft_rl.distillation import DistillConfig
+from craft_rl.distillation_settings import DistillConfig
 from craft_rl.recipes.quickstart import quickstart_recipe
 from tests.rl.tiny_teacher import teaching_config, teaching_trainer, tiny_teacher
 from tests.rl.tiny_training import same_weights, tiny_config, tiny_trainer

@@ -12,7 +12,7 @@ import pytest
 
 from craft_envs.errors import ConfigError, CraftError
 from craft_rl.config import TrainConfig, fingerprint, from_mapping, to_mapping
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.corrector import Corrections, Corrector
 from craft_rl.grading import grade
 from craft_rl.report.metrics import is_wall_clock

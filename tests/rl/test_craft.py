@@ -18,7 +18,7 @@ from craft_rl.config import TrainConfig, fingerprint, from_mapping, to_mapping
 from craft_rl.craft_settings import ControllerConfig, CraftConfig, CringeConfig
 from craft_rl.credit.siblings import ALIGNMENTS, integer_slots, token_slots
 from craft_rl.credit_driver import CreditDriver, batch_slots
-from craft_rl.distillation import DistillConfig
+from craft_rl.distillation_settings import DistillConfig
 from craft_rl.grading import grade
 from craft_rl.recipes import craft as recipes
 from craft_rl.report.jsonl import read_metrics

@@ -19,6 +19,7 @@ from craft_rl.commands import eval as eval_command
 from craft_rl.engine.hf import HFEngine
 from craft_rl.models.load import save_policy
 from craft_rl.models.small import build_small
+from craft_rl.report.evaluation import score_so_far
 from craft_rl.rollout.record import load_trajectories
 from craft_rl.types import TaskResult, TrajectoryStatus
 
@@ -161,7 +162,7 @@ def test_the_score_so_far_is_never_one_of_broken_episodes() -> None:
         )
 
     broken = row("error_env", 0.0)
-    assert eval_command.score_so_far([]) == {}
-    assert eval_command.score_so_far([broken, broken]) == {"broken": 2}
-    assert eval_command.score_so_far([row("solved", 1.0), row("failed", 0.0)]) == {"score": 0.5}
-    assert eval_command.score_so_far([row("solved", 1.0), broken]) == {"score": 1.0, "broken": 1}
+    assert score_so_far([]) == {}
+    assert score_so_far([broken, broken]) == {"broken": 2}
+    assert score_so_far([row("solved", 1.0), row("failed", 0.0)]) == {"score": 0.5}
+    assert score_so_far([row("solved", 1.0), broken]) == {"score": 1.0, "broken": 1}

@@ -11,7 +11,7 @@ import pytest
 
 from craft_rl import worlds
 from craft_rl.agent.policy_io import PolicyIO, Sampling
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.engine.hf import HFEngine
 from craft_rl.engine.protocol import Completion, EngineCounters, Request
 from craft_rl.models.small import build_small

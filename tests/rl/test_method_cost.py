@@ -11,7 +11,7 @@ from craft_skills import save_bank
 from craft_rl.assemble import DialogueSettings
 from craft_rl.commands import bench_methods
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import DistillConfig, TeacherConfig
+from craft_rl.distillation_settings import DistillConfig, TeacherConfig
 from craft_rl.method_cost import Passes, extra, measure
 from craft_rl.worlds import WorldConfig
 from tests.rl.tiny_teacher import TEACHING, teaching_config, tiny_bank

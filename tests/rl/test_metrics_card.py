@@ -12,7 +12,7 @@ import pytest
 import craft_rl
 from craft_rl.adapter_settings import LoraConfig
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.engine.hf import HFEngine
 from craft_rl.methods import METHODS
 from craft_rl.models.lora import with_lora

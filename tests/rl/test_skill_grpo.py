@@ -13,7 +13,7 @@ from craft_envs.errors import ConfigError
 from craft_envs.panels import Panel
 from craft_rl.assemble import DialogueSettings
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import DistillConfig, TeacherConfig
+from craft_rl.distillation_settings import DistillConfig, TeacherConfig
 from craft_rl.engine.hf import HFEngine
 from craft_rl.method_cost import extra, measure
 from craft_rl.models.small import CHAT_TEMPLATE

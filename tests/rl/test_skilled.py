@@ -15,7 +15,7 @@ from craft_envs.errors import ConfigError, DataMismatch
 from craft_envs.panels import Panel
 from craft_rl.assemble import DialogueSettings
 from craft_rl.compare import compare
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.engine.hf import HFEngine
 from craft_rl.evaluate import ModelRunner, evaluate
 from craft_rl.lead import OTHER, PROMPTS, _OtherTypes, lead_to_json, measure_lead

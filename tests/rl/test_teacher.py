@@ -12,7 +12,7 @@ import torch
 from craft_skills import Skill, save_bank
 
 from craft_envs.errors import ConfigError, LeakError
-from craft_rl.distillation import TeacherConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.models.small import CHAT_TEMPLATE
 from craft_rl.teacher import open_teacher
 from craft_rl.tokens.encode import ChatCodec

@@ -11,7 +11,7 @@ import torch
 
 from craft_envs.errors import ConfigError
 from craft_rl.config import TrainConfig, fingerprint, from_mapping, to_mapping
-from craft_rl.distillation import DistillConfig, TeacherConfig, teacher_weight
+from craft_rl.distillation_settings import DistillConfig, TeacherConfig, teacher_weight
 from craft_rl.methods import METHODS
 from craft_rl.report.jsonl import read_metrics
 from craft_rl.teacher_terms import GapStatistics

@@ -11,7 +11,7 @@ from craft_skills import Skill, SkillBank, SkillStore
 from craft_skills.match import make_strategy
 
 from craft_rl.config import TrainConfig
-from craft_rl.distillation import DistillConfig, TeacherConfig
+from craft_rl.distillation_settings import DistillConfig, TeacherConfig
 from craft_rl.engine.hf import HFEngine
 from craft_rl.grading import grade
 from craft_rl.methods import METHODS

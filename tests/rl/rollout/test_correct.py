@@ -10,7 +10,7 @@ import pytest
 
 from craft_rl.agent.policy_io import PolicyIO, Sampling
 from craft_rl.agent.prompt import PromptSettings
-from craft_rl.correction import IbpoConfig
+from craft_rl.correction_settings import IbpoConfig
 from craft_rl.rollout.correct import (
     Corrected,
     CorrectionJob,
