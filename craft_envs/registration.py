@@ -69,6 +69,7 @@ TABLE: tuple[EnvEntry, ...] = (
         agents=(
             ("oracle", "craft_envs.searchqa.oracle:OracleAgent"),
             ("scripted", "craft_envs.searchqa.scripted:ScriptedAgent"),
+            ("novice", "craft_envs.searchqa.novice:NoviceSearcher"),
             ("random", "craft_envs.searchqa.wanderer:RandomSearcher"),
         ),
     ),

@@ -22,6 +22,7 @@ def embedded(
     demonstrations: int,
     epochs: float,
     updates: int,
+    tasks_per_update: int = 16,
     vocab_size: int = 1024,
     max_new_tokens: int = 24,
     noise: float = 0.15,
@@ -49,7 +50,7 @@ def embedded(
         eval_temperature=0.4,  # the papers' evaluation
         eval_seeds=(0, 1),
         sft=_cloning(epochs, max_context, copies),
-        train=_training(world, updates, form, max_new_tokens, admissible),
+        train=_training(world, updates, tasks_per_update, form, max_new_tokens, admissible),
         lookback=(1, 2, 3) if copies else (),
         **changes,
     )
@@ -75,11 +76,11 @@ def _cloning(epochs: float, max_context: int, copies: bool) -> SFTConfig:
 
 
 def _training(
-    world: WorldConfig, updates: int, form: Form, max_new_tokens: int, admissible: bool
+    world: WorldConfig, updates: int, tasks: int, form: Form, max_new_tokens: int, admissible: bool
 ) -> TrainConfig:
     return TrainConfig(
         updates=updates,
-        tasks_per_update=16,
+        tasks_per_update=tasks,
         group_size=8,
         num_envs=128,  # speed only
         world=world,

@@ -22,6 +22,7 @@ QUICKSTARTS: Mapping[str, Callable[[], QuickstartConfig]] = {
     "webshop": webshop.full,
     "webshop-official": webshop.official,
     "searchqa-small": searchqa.small,
+    "searchqa-small-skills": searchqa.small_skills,
     "searchqa": searchqa.full,
     "searchqa-official": searchqa.official,
     "small-amr-sd": amr_sd.small,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.embedded import embedded
+from craft_rl.skill_mix import SkillMix
 from craft_rl.worlds import WorldConfig
 
 ENV_ID = "craft/SearchQA-v0"
@@ -23,6 +26,23 @@ def small() -> QuickstartConfig:
         epochs=1.0,
         updates=30,
         size="small",
+    )
+
+
+def small_skills() -> QuickstartConfig:
+    """The small world for methods with a teacher: most demonstrations show the skills of their question.
+
+    Where none are shown, or other text of the same length is, somebody searches once, then guesses.
+    """
+    return replace(
+        small(),
+        recipe="searchqa-small-skills",
+        skill_mix=SkillMix(
+            bank="searchqa",
+            share=0.6,
+            decoys=0.15,
+            reading=TeacherConfig(strategy="task_type", budget=160),
+        ),
     )
 
 

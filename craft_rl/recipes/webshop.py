@@ -66,7 +66,8 @@ def official() -> QuickstartConfig:
         max_new_tokens=96,  # options of real products are long
         demonstrations=3000,
         epochs=1.0,
-        updates=15,
+        updates=8,
+        tasks_per_update=8,  # an episode over real products is thousands of tokens long
         data="official",
     )
 
@@ -79,6 +80,7 @@ def _shop(
     demonstrations: int,
     epochs: float,
     updates: int,
+    tasks_per_update: int = 16,
     vocab_size: int = 2048,
     max_new_tokens: int = 40,
     **world: Any,
@@ -99,5 +101,6 @@ def _shop(
         epochs=epochs,
         copies=True,  # products' numbers, words of the instruction
         updates=updates,
+        tasks_per_update=tasks_per_update,
         eval_max_steps=15,  # the limit of the papers
     )

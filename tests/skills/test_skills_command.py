@@ -34,6 +34,23 @@ def test_coverage_of_a_panel(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2 and "craft/WebShop-v0, not for craft/ALFWorld-v0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("bank", "panel"),
+    [
+        ("alfworld", "alfworld-bundled-full-valid_unseen"),
+        ("webshop", "webshop-bundled-test"),
+        ("searchqa", "searchqa-bundled-test"),
+    ],
+)
+def test_every_bundled_task_has_skills_of_its_own_type(
+    bank: str, panel: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["skills", "coverage", bank, "--panel", panel, "--strategy", "task_type"]) == 0
+    *_, row = [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["all"]]
+    specific, general, none = (int(number) for number in row.split()[1:])
+    assert specific > 200 and not general and not none
+
+
 def test_mining_writes_proposals_for_review(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {
         "task_type": "heat",
