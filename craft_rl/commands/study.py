@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
 def list_() -> None:
     """List the studies that have a name."""
     from craft_rl.recipes.studies import STUDIES
-    from craft_rl.study.settings import variants_text
+    from craft_rl.study.variants import variants_text
 
     table = Table(box=None)
     table.add_column("study")

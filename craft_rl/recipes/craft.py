@@ -136,8 +136,14 @@ def frozen_controller(train: TrainConfig, rows: Sequence[Mapping[str, Any]]) -> 
         )
     lam = sum(row["craft/lambda"] for row in rows) / len(rows)
     mu = sum(row.get("craft/mu", 0.0) for row in rows) / len(rows)
-    frozen = replace(train.craft, controller=False, coef=lam, theta=CraftConfig().theta)
-    return replace(train, craft=frozen, controller=ControllerConfig(), kl_coef=mu)
+    held = without_controller(train)
+    return replace(held, craft=replace(held.craft, coef=lam), kl_coef=mu)
+
+
+def without_controller(train: TrainConfig) -> TrainConfig:
+    """``train`` of method craft with the weights that its configuration names, constant."""
+    craft = replace(train.craft, controller=False, theta=CraftConfig().theta)
+    return replace(train, craft=craft, controller=ControllerConfig())
 
 
 def _credited(base: QuickstartConfig, skills: str) -> QuickstartConfig:

@@ -7,8 +7,22 @@ from collections.abc import Mapping
 from craft_envs.errors import ConfigError, did_you_mean
 from craft_rl.study.settings import StudyConfig
 
+_SDAR = ("grpo", "gigpo", "grpo_opsd", "skill_sd", "rlsd", "sdar")
 STUDIES: Mapping[str, tuple[str, ...]] = {
-    "sdar": ("grpo", "gigpo", "grpo_opsd", "skill_sd", "rlsd", "sdar"),
+    "sdar": _SDAR,
+    "craft": (
+        *_SDAR,
+        "craft",  # credit "realised"
+        "craft-paper: method=craft craft.variant=paper",
+        "craft-group-tilt: method=craft craft.variant=group_tilt",
+        "adaptive_cringe",
+        "arca: method=arca lora.rank=16 optim.learning_rate=0.001",
+        "arca-uniform: method=arca arca.scheme=uniform lora.rank=16 optim.learning_rate=0.001",
+        "ibpo: method=ibpo ibpo.weight=0.6 ibpo.mask=true ibpo.operator=resume",
+        "craft-shuffled: method=craft craft.control=shuffled_siblings",
+        "craft-no-gap: method=craft craft.control=no_gap",
+        "craft-frozen: frozen=craft",
+    ),
     "sdar-controls": (
         "grpo",
         "sdar",
@@ -17,7 +31,7 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
         "sdar-shuffled: method=sdar distill.shuffle=true",
     ),
 }
-"""Name -> its variants, the baseline among them."""
+"""Name -> its variants, the baseline among them. The study craft goes on in a folder of the study sdar."""
 
 READING = "small-skills"
 """Recipe whose starts have learned to act on skills: else their teacher would know no more than they do."""

@@ -35,6 +35,7 @@ from craft_rl.models.small import build_small
 from craft_rl.phases import clone, evaluate_policy, play_demonstrations, reinforce
 from craft_rl.quickstart_outcome import AFTER, BEFORE, report_place, weights_digest
 from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.recipes.craft import frozen_controller
 from craft_rl.report.jsonl import LineFile, read_metrics
 from craft_rl.report.version import source_version
 from craft_rl.study.settings import StudyConfig
@@ -66,6 +67,13 @@ class Job:
     def start(self) -> Job:
         """The start that it belongs to."""
         return Job(seed=self.seed)
+
+    def needs(self, config: StudyConfig) -> tuple[Job, ...]:
+        """The jobs that must be done before."""
+        if self.label is None:
+            return ()
+        held = config.variant(self.label).frozen
+        return (self.start, *([] if held is None else [Job(seed=self.seed, label=held)]))
 
     def is_done(self, out: Path) -> bool:
         """Nothing is left to do."""
@@ -153,7 +161,7 @@ def _start(config: StudyConfig, job: Job, console: Console) -> dict[str, Any]:
 def _cell(config: StudyConfig, job: Job, console: Console) -> dict[str, Any]:
     assert job.label is not None
     settings = dataclasses.replace(config.start, seed=job.seed)
-    train = dataclasses.replace(config.trainings[job.label], seed=job.seed)
+    train = dataclasses.replace(_training(config, job), seed=job.seed)
     folder = job.folder(config.folder)
     spent, model = _Spent(folder / SPENT), folder / "model"
     start = job.start.folder(config.folder) / "cloned" / "model"
@@ -164,6 +172,14 @@ def _cell(config: StudyConfig, job: Job, console: Console) -> dict[str, Any]:
     # Opened anew, so that an interruption before the evaluation changes nothing.
     told = _evaluated(settings, load_policy(model), model, folder, AFTER, spent, console)
     return told | {"start_weights": weights_digest(start), "updates": train.updates}
+
+
+def _training(config: StudyConfig, job: Job) -> TrainConfig:
+    label = str(job.label)
+    if (held := config.variant(label).frozen) is None:
+        return config.trainings[label]
+    rows = read_metrics(Job(seed=job.seed, label=held).folder(config.folder) / "training" / "metrics.jsonl")
+    return frozen_controller(config.trainings[held], rows)
 
 
 def _trained(

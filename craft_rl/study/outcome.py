@@ -191,10 +191,10 @@ def _outcome(config: StudyConfig, job: Job, tasks: Mapping[str, list[str]]) -> O
         values |= {"error": broken["error"], "attempts": broken["attempts"]}
     done = _json(folder / DONE)
     if done is None:
-        if broken is None and job.label is not None:
-            above = _json(job.start.folder(config.folder) / BROKEN)
-            if above is not None and not job.start.is_done(config.folder):
-                values |= {"error": f"its start broke: {above['error']}"}
+        for needed in job.needs(config) if broken is None else ():
+            above = _json(needed.folder(config.folder) / BROKEN)
+            if above is not None and not needed.is_done(config.folder):
+                values |= {"error": f"{needed.name} broke: {above['error']}"}
         return Outcome(state="broken" if values.get("error") else "open", **values)
     agent = BEFORE if job.label is None else AFTER
     scores: Scores = {}

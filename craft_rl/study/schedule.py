@@ -61,9 +61,10 @@ def run_study(config: StudyConfig, *, command: str = "", console: Console | None
 
 
 class _Queue:
-    """Jobs in order; a cell is ready when its start is done."""
+    """Jobs in order; a cell is ready when its start is done, with whatever else it needs."""
 
     def __init__(self, config: StudyConfig) -> None:
+        self._config = config
         self._out = config.folder
         labels = [variant.label for variant in config.parsed]
         jobs = [Job(seed=seed, label=label) for seed in config.seeds for label in (None, *labels)]
@@ -76,7 +77,7 @@ class _Queue:
         if self._until is not None and time.monotonic() > self._until:
             self._open = []
         for job in self._open:
-            if job.label is None or job.start.is_done(self._out):
+            if all(needed.is_done(self._out) for needed in job.needs(self._config)):
                 self._open.remove(job)
                 return job
         return None

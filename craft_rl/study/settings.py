@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import json
-import re
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from craft_envs.errors import ConfigError
-from craft_rl.config import SPEED_ONLY, TrainConfig, from_mapping, to_mapping
+from craft_rl.config import SPEED_ONLY, TrainConfig, to_mapping
 from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.methods import method as method_row
 from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.recipes.craft import without_controller
 from craft_rl.recipes.quickstart import quickstart_recipe
-
-Config = TypeVar("Config")
+from craft_rl.study.variants import Variant, built, changed_settings, settings_from, with_changes
 
 BANKS: Mapping[str, str] = {
     "craft/ALFWorld-v0": "alfworld",
@@ -28,7 +24,6 @@ BANKS: Mapping[str, str] = {
 }
 """Environment -> bundled bank of skills that a study takes when none is named."""
 
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OWN = {
     "seed": "seeds",
     "out": "out",
@@ -44,38 +39,6 @@ _OWN = {
     "train.skills": "skills",
 }
 """Settings of a recipe that a study decides itself, with what to use instead."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """A method with changes to its settings, under a name of its own.
-
-    Example: ``Variant.parse("sdar-irrelevant: method=sdar teacher.control=irrelevant")``.
-    """
-
-    label: str
-    method: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """Field of ``TrainConfig``, dots between levels -> value."""
-
-    @classmethod
-    def parse(cls, text: str) -> Variant:
-        """A method's name alone, or ``LABEL: method=NAME FIELD=VALUE ...``; values are JSON or plain text.
-
-        Raises:
-            ConfigError: another form, or no such method.
-        """
-        label, colon, rest = (part.strip() for part in text.partition(":"))
-        if not _LABEL.fullmatch(label):
-            raise ConfigError(
-                f"variant {text!r} has no usable label", remedy="give letters, digits, points, dashes"
-            )
-        if not colon:
-            return cls(label=label, method=method_row(label).name)
-        changes = settings_from(shlex.split(rest), where=f"variant {label}")
-        if not isinstance(name := changes.pop("method", None), str):
-            raise ConfigError(f"variant {label!r} names no method", remedy=f"give {label}: method=NAME")
-        return cls(label=label, method=method_row(name).name, changes=changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +159,16 @@ class StudyConfig:
             for name, value in to_mapping(start).items()
             if name not in (*_of_the_method(start.method), "skills", "teacher")
         }
-        return {variant.label: self._training(variant, shared | neutral) for variant in self.parsed}
+        trainings = {v.label: self._training(v, shared | neutral) for v in self.parsed if v.frozen is None}
+        for variant in self.parsed:
+            if variant.frozen is not None:
+                # The weights themselves are known when that variant has been trained.
+                trainings[variant.label] = without_controller(self._held(variant, trainings))
+        return {variant.label: trainings[variant.label] for variant in self.parsed}
+
+    def variant(self, label: str) -> Variant:
+        """The one with this label."""
+        return next(variant for variant in self.parsed if variant.label == label)
 
     @property
     def bank(self) -> str:
@@ -229,9 +201,22 @@ class StudyConfig:
         """Where the results lie."""
         return self.out if self.out is not None else Path("runs") / f"study-{self.name}-{self.recipe}"
 
+    def _held(self, variant: Variant, trainings: Mapping[str, TrainConfig]) -> TrainConfig:
+        other = trainings.get(variant.frozen or "")
+        if other is None or other.method != "craft" or not other.craft.controller:
+            raise ConfigError(
+                f"{variant.frozen!r} is no variant of craft with a controller",
+                where=f"variant {variant.label}",
+                remedy="name the label of one",
+            )
+        return other
+
     def _training(self, variant: Variant, shared: Mapping[str, Any]) -> TrainConfig:
         where = f"variant {variant.label}"
         base = {**shared, "method": variant.method, **_of_the_method(variant.method)}
+        row = method_row(variant.method)
+        if row.teacher == "craft" and not base.get("kl_coef"):
+            base["kl_coef"] = row.defaults["kl_coef"]  # what is polarised must be there
         changes = dict(variant.changes)
         for name in ("seed", *SPEED_ONLY, "updates", "skills"):
             if name in changes:
@@ -245,70 +230,8 @@ class StudyConfig:
         return built(TrainConfig, with_changes(base, changes), where=where)
 
 
-def settings_from(words: Iterable[str], *, where: str) -> dict[str, Any]:
-    """``FIELD=VALUE`` words as a mapping; values are JSON where they can be, text otherwise.
-
-    Raises:
-        ConfigError: another form, or a name twice.
-    """
-    values: dict[str, Any] = {}
-    for word in words:
-        name, sign, text = word.partition("=")
-        if not (sign and all(part.isidentifier() for part in name.split("."))):
-            raise ConfigError(f"{word!r} is no setting", where=where, remedy="give FIELD=VALUE")
-        if name in values:
-            raise ConfigError(f"{name} is set twice", where=where, remedy="give each once")
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    return values
-
-
-def changed_settings(config: Config, changes: Mapping[str, Any], *, where: str) -> Config:
-    """``config`` with some fields changed, dots between levels.
-
-    Raises:
-        ConfigError: no such field, or a value that the configuration refuses.
-    """
-    return built(type(config), with_changes(to_mapping(config), changes), where=where)
-
-
-def with_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested plain values with some changed; the given ones stay as they are."""
-    out = copy.deepcopy(dict(values))
-    for name, value in changes.items():
-        *way, last = name.split(".")
-        here = out
-        for part in way:
-            if not isinstance(here.get(part), dict):
-                here[part] = {}
-            here = here[part]
-        here[last] = list(value) if isinstance(value, tuple) else value
-    return out
-
-
-def built(cls: type[Config], values: Mapping[str, Any], *, where: str) -> Config:
-    """A configuration from plain values, its complaints with ``where`` they come from.
-
-    Raises:
-        ConfigError: unknown setting, a value that is refused, or of another type.
-    """
-    try:
-        return from_mapping(cls, values)
-    except ConfigError as error:
-        place = "; ".join(filter(None, (where, error.where)))
-        raise ConfigError(error.what, where=place, remedy=error.remedy) from error
-    except (TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"a setting has a value of another type ({error})",
-            where=where,
-            remedy="give numbers where numbers are meant, true or false where a switch is",
-        ) from error
-
-
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
-    """Refuse to go on with a study under other settings; variants and seeds may be added.
+    """Refuse to go on with a study under other settings; variants, seeds may be added, the name may change.
 
     Args:
         before: ``resolved`` of the study that lies in the folder.
@@ -338,12 +261,12 @@ def resolved(config: StudyConfig) -> dict[str, Any]:
     for name in ("out", "overwrite", "exhibits"):
         start.pop(name, None)
     return {
-        "name": config.name,
         "baseline": config.baseline,
         "start": start,
         "starts": [str(seed) for seed in config.seeds],
         "variants": {
             label: {name: value for name, value in to_mapping(train).items() if name not in SPEED_ONLY}
+            | ({"frozen": held} if (held := config.variant(label).frozen) else {})
             for label, train in config.trainings.items()
         },
     }
@@ -370,8 +293,3 @@ def _of_the_method(name: str) -> dict[str, Any]:
     return {
         key: to_mapping(value) if dataclasses.is_dataclass(value) else value for key, value in own.items()
     }
-
-
-def variants_text(variants: Sequence[str]) -> str:
-    """The labels of variants, for one line."""
-    return ", ".join(Variant.parse(text).label for text in variants)

@@ -28,6 +28,25 @@ HEADINGS = (
     "CPU s",
 )
 
+DIAGNOSTICS = {
+    "mixed groups": "mixed_groups",
+    "invalid steps": "invalid",
+    "entropy": "entropy",
+    "response tokens": "response_tokens",
+    "KL to the start": "reference_kl",
+    "gap": "teacher/gap_mean",
+    "gate": "teacher/gate_mean",
+    "active": "teacher/gate_active",
+    "sign c, sign A": "craft/sign_correlation",
+    "effective siblings": "craft/ess",
+    "lambda": "craft/lambda",
+    "undesired": "cringe/undesired",
+    "Gini": "arca/gini",
+    "corrected": "ibpo/correction_rate",
+    "extra tokens": "ibpo/tokens_per_rollout_token",
+}
+"""Heading -> metric, see the card of metrics; each where some variant has it."""
+
 
 def study_text(study: Study) -> str:
     """Everything that a reader should know, in Markdown."""
@@ -46,6 +65,7 @@ def study_text(study: Study) -> str:
         lines += [_line(HEADINGS), _line(["---"] * len(HEADINGS))]
         lines += [_line(_start_row(study, panel)), *(_line(_row(row)) for row in rows)]
         lines += ["", *(f"- {line}" for line in conclusion(study, panel, rows)), ""]
+    lines += _diagnostics(study)
     lines += [
         f"Differences are against {study.baseline} in percentage points, paired by task with the same seed. "
         "The t interval treats seeds and tasks as samples (Satterthwaite's degrees of freedom); the "
@@ -66,6 +86,30 @@ def save_table(study: Study, path: Path) -> Path:
     with atomic_write(path, "w") as file:
         file.write(study_text(study))
     return path
+
+
+def _diagnostics(study: Study) -> list[str]:
+    """Means over updates, then over seeds; nothing before any variant has been trained."""
+    held = {
+        variant: {name: mean for name in DIAGNOSTICS.values() if (mean := _seeds_mean(study, variant, name))}
+        for variant in study.variants
+    }
+    names = [head for head, name in DIAGNOSTICS.items() if any(name in values for values in held.values())]
+    if not names:
+        return []
+    rows = [
+        _line([variant, *(values.get(DIAGNOSTICS[name], "") for name in names)])
+        for variant, values in held.items()
+        if values
+    ]
+    head = [_line(["variant", *names]), _line(["---"] * (1 + len(names)))]
+    return ["## Training, means over updates and seeds", "", *head, *rows, ""]
+
+
+def _seeds_mean(study: Study, variant: str, name: str) -> str:
+    cells = [study.cell(variant, seed) for seed in study.seeds]
+    held = [cell.diagnostics[name] for cell in cells if cell.state == "done" and name in cell.diagnostics]
+    return f"{np.mean(held):.3g}" if held else ""
 
 
 def _row(row: Finding) -> list[str]:

@@ -87,3 +87,21 @@ def test_pairs_need_both_sides():
     assert "One seed says nothing" in lines[1]
     text = study_text(told)
     assert "Broken: grpo with seed 0" in text and "| up |" in text and "(cloned start)" in text
+
+
+def test_diagnostics_are_means_over_the_seeds_that_have_them():
+    cells = [
+        cell(0, "grpo", 0.4, diagnostics={"entropy": 0.5}),
+        cell(1, "grpo", 0.4, diagnostics={"entropy": 1.0}),
+        cell(0, "craft", 0.4, diagnostics={"craft/sign_correlation": -0.25, "no such heading": 7.0}),
+        Outcome(seed=1, variant="craft", state="open", diagnostics={"craft/sign_correlation": 1.0}),
+    ]
+    lines = study_text(study(*cells)).splitlines()
+    at = lines.index("## Training, means over updates and seeds")
+    assert lines[at + 2 : at + 6] == [
+        "| variant | entropy | sign c, sign A |",
+        "| --- | --- | --- |",
+        "| grpo | 0.75 |  |",
+        "| craft |  | -0.25 |",
+    ]
+    assert "## Training" not in study_text(study(*made(grpo=0.4)))

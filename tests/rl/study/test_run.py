@@ -222,8 +222,19 @@ def test_two_processes_cannot_run_one_study(tmp_path: Path, small_panel: None):
 def test_a_start_that_breaks_takes_its_cells_along(tmp_path: Path, small_panel: None):
     study = run(tiny(tmp_path / "s", settings=(*SMALL, "sft.batch_tokens=8")))
     assert study.cell(None, 0).state == "broken" and study.count("broken") == 2
-    assert "its start broke: ConfigError" in study.cell("grpo", 0).error
+    assert "start 0 broke: ConfigError" in study.cell("grpo", 0).error
     assert "Nothing can be compared" in conclusion(study, PANEL)[-1]
+
+
+def test_a_frozen_controller_waits_for_its_model(tmp_path: Path, small_panel: None):
+    out = tmp_path / "s"
+    study = run(tiny(out, variants=("held: frozen=craft", "grpo", "craft"), updates=2))
+    assert [study.cell(name, 0).state for name in study.variants] == ["done"] * 3
+    rows = read_metrics(out / "cells" / "0" / "craft" / "training" / "metrics.jsonl")
+    weights = json.loads((out / "cells" / "0" / "held" / "training" / "config.json").read_text())
+    assert weights["craft"]["coef"] == pytest.approx(sum(row["craft/lambda"] for row in rows) / 2)
+    assert weights["kl_coef"] == pytest.approx(sum(row["craft/mu"] for row in rows) / 2)
+    assert weights["craft"]["controller"] is False
 
 
 def test_time_that_is_up_begins_nothing(tmp_path: Path, small_panel: None):

@@ -13,8 +13,9 @@ from craft_rl.config import TrainConfig, differences, to_mapping
 from craft_rl.methods import METHODS
 from craft_rl.recipes.quickstart import quickstart_recipe
 from craft_rl.recipes.studies import STUDIES, study_of
-from craft_rl.study.cell import check_everything
-from craft_rl.study.settings import StudyConfig, Variant, check_unchanged, resolved
+from craft_rl.study.cell import Job, check_everything
+from craft_rl.study.settings import StudyConfig, check_unchanged, resolved
+from craft_rl.study.variants import Variant
 
 
 def config(**changes: Any) -> StudyConfig:
@@ -38,6 +39,8 @@ def test_a_variant_is_a_method_with_changes():
         ("../x: method=grpo", "no usable label"),
         ("x: method=grpo kl_coef", "'kl_coef' is no setting"),
         ("x: method=grpo kl_coef=1 kl_coef=2", "kl_coef is set twice"),
+        ("x: frozen=grpo", "'grpo' is no variant of craft with a controller.*variant x"),
+        ("x: frozen=craft method=craft", "takes everything from the one"),
     ],
 )
 def test_malformed_variants(text: str, told: str):
@@ -128,6 +131,22 @@ def test_named_studies_fit_every_world(name: str, recipe: str):
     env = study.start.train.world.env
     assert {train.world.env for train in study.trainings.values()} == {env}
     assert study.folder == Path("runs") / f"study-{name}-{recipe}"
+
+
+def test_a_frozen_controller_has_everything_else_of_its_model():
+    study = config(variants=("grpo", "craft", "held: frozen=craft"))
+    craft, held = study.trainings["craft"], study.trainings["held"]
+    assert craft.craft.controller and not held.craft.controller and held.craft.variant == craft.craft.variant
+    assert held.skills == craft.skills and held.kl_coef == craft.kl_coef == 0.01
+    assert study.variant("held").frozen == "craft" == resolved(study)["variants"]["held"]["frozen"]
+    assert Job(seed=1, label="held").needs(study) == (Job(seed=1), Job(seed=1, label="craft"))
+    assert Job(seed=1, label="craft").needs(study) == (Job(seed=1),) and Job(seed=1).needs(study) == ()
+
+
+def test_the_study_of_craft_goes_on_where_that_of_sdar_ended(tmp_path: Path):
+    before, now = (resolved(study_of(name, "small-skills")) for name in ("sdar", "craft"))
+    check_unchanged(before, now, tmp_path)
+    assert set(before["variants"]) < set(now["variants"])
 
 
 def test_unknown_study():
