@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from craft_envs.errors import ConfigError, did_you_mean, shown
@@ -56,8 +56,8 @@ def _verl_agent(passages: Sequence[Retrieved]) -> str:
 
 
 def _verl_agent_block(text: str) -> str:
-    # A string alone takes the encoder's fast way; an object around it, four times as long.
-    return f'<information>{{"result": {json.dumps(text)}}}</information>'
+    # What json.dumps calls for a string in the end; its way there takes a fifth as long again.
+    return f'<information>{{"result": {encode_basestring_ascii(text)}}}</information>'
 
 
 LAYOUTS: Mapping[str, Layout] = {
