@@ -44,7 +44,7 @@ def parse(args: Sequence[str]) -> QuickstartConfig:
     recipe = recipe_of(given.recipe, given.env, given.data)
     default, method = quickstart_recipe(recipe), value_of(rest, "--train.method")
     if method is not None and method != default.train.method:
-        train = under_method(default.train, method, skills=value_of(rest, "--train.skills"))
+        train = under_method(default, method, skills=value_of(rest, "--train.skills"))
         default = dataclasses.replace(default, train=train)
     return tyro.cli(
         QuickstartConfig,

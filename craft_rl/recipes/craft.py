@@ -16,17 +16,17 @@ from craft_rl.recipes.under_method import under_method
 
 def small() -> QuickstartConfig:
     """Small houses."""
-    return _credited(alfworld.small(), "alfworld")
+    return _credited(alfworld.small_skills(), "small-craft")
 
 
 def small_shop() -> QuickstartConfig:
     """Small shop."""
-    return _credited(webshop.small(), "webshop")
+    return _credited(webshop.small_skills(), "webshop-small-craft")
 
 
 def small_questions() -> QuickstartConfig:
     """Questions about a small world."""
-    return _credited(searchqa.small(), "searchqa")
+    return _credited(searchqa.small_skills(), "searchqa-small-craft")
 
 
 def a1() -> CraftConfig:
@@ -146,6 +146,6 @@ def without_controller(train: TrainConfig) -> TrainConfig:
     return replace(train, craft=craft, controller=ControllerConfig())
 
 
-def _credited(base: QuickstartConfig, skills: str) -> QuickstartConfig:
-    train = under_method(base.train, "craft", skills=skills)
-    return replace(base, recipe=f"{base.recipe}-craft", train=train)
+def _credited(base: QuickstartConfig, recipe: str) -> QuickstartConfig:
+    """From a start that has learned to read: its teacher, the same weights, must know more than it does."""
+    return replace(base, recipe=recipe, train=under_method(base, "craft", skills=base.skill_mix.bank))

@@ -47,8 +47,8 @@ def test_settings_without_effect_are_refused() -> None:
         teaching_config("amr_sd", policy_coef=0.0, kl_coef=0.1)
 
 
-def test_the_recipe_differs_from_the_default_in_its_method_alone() -> None:
-    ours, base = quickstart_recipe("small-amr-sd"), quickstart_recipe("small")
+def test_the_recipe_differs_from_its_base_in_the_method_alone() -> None:
+    ours, base = quickstart_recipe("small-amr-sd"), quickstart_recipe("small-skills")
     assert ours.train.method == "amr_sd" and ours.train.has_teacher and ours.sft == base.sft
     assert (ours.train.world, ours.train.optim, ours.panels) == (
         base.train.world,

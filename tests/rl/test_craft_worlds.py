@@ -15,6 +15,7 @@ from craft_rl.recipes.quickstart import quickstart_recipe
 from craft_rl.report.jsonl import read_metrics
 from craft_rl.rollout.demonstrate import demonstration_specs, play_agent
 from craft_rl.rollout.texts import texts_of
+from craft_rl.skilled import bank_texts
 from craft_rl.teacher import open_teacher
 from craft_rl.tokens.encode import ChatCodec
 from craft_rl.trainer import Trainer
@@ -37,8 +38,9 @@ def test_an_update_in_every_world(name: str, tmp_path: Path) -> None:
     world = open_world(train.world)
     sample = demonstration_specs(world.tasks.task_ids(train.world.split)[::100][:8])
     texts = texts_of(play_agent(sample, world, "scripted", form=train.prompt.form), world)
+    assert train.skills == config.skill_mix.bank is not None
     policy = build_small(
-        texts,
+        [*texts, *bank_texts(train.skills, train.world.env)],
         layers=1,
         width=16,
         heads=1,
