@@ -23,6 +23,13 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
         "craft-no-gap: method=craft craft.control=no_gap",
         "craft-frozen: frozen=craft",
     ),
+    "sdar-strength": (
+        "grpo",
+        "sdar",  # 0.01, as published
+        "sdar-0.1: method=sdar distill.coef=0.1",
+        "sdar-1: method=sdar distill.coef=1",
+        "opsd",  # the teacher alone, no reward
+    ),
     "sdar-controls": (
         "grpo",
         "sdar",

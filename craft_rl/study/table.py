@@ -108,8 +108,15 @@ def _diagnostics(study: Study) -> list[str]:
 
 def _seeds_mean(study: Study, variant: str, name: str) -> str:
     cells = [study.cell(variant, seed) for seed in study.seeds]
-    held = [cell.diagnostics[name] for cell in cells if cell.state == "done" and name in cell.diagnostics]
+    held = [
+        mean for cell in cells if cell.state == "done" and (mean := _updates_mean(cell, name)) is not None
+    ]
     return f"{np.mean(held):.3g}" if held else ""
+
+
+def _updates_mean(cell: Outcome, name: str) -> float | None:
+    values = [value for value in cell.curve.get(name, ()) if value is not None]
+    return float(np.mean(values)) if values else cell.diagnostics.get(name)
 
 
 def _row(row: Finding) -> list[str]:

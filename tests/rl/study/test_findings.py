@@ -92,7 +92,7 @@ def test_pairs_need_both_sides():
 def test_diagnostics_are_means_over_the_seeds_that_have_them():
     cells = [
         cell(0, "grpo", 0.4, diagnostics={"entropy": 0.5}),
-        cell(1, "grpo", 0.4, diagnostics={"entropy": 1.0}),
+        cell(1, "grpo", 0.4, curve={"entropy": [0.5, None, 1.5]}),
         cell(0, "craft", 0.4, diagnostics={"craft/sign_correlation": -0.25, "no such heading": 7.0}),
         Outcome(seed=1, variant="craft", state="open", diagnostics={"craft/sign_correlation": 1.0}),
     ]
