@@ -74,6 +74,8 @@ def plot_concentration(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         raise ConfigError("matplotlib is not installed", remedy="pip install matplotlib") from error
     units = list(dict.fromkeys(row["per"] for row in rows))
     ranks = sorted({row["rank"] for row in rows})
+    colours = {scheme: f"C{n}" for n, scheme in enumerate(dict.fromkeys(row["scheme"] for row in rows))}
+    lines: dict[str, Any] = {}
     shown = {"gini": "Gini(w)", "effective_tokens": "effective tokens / T"}
     figure = Figure(figsize=(9.0, 3.2 * len(units)), layout="constrained")
     for line, per in enumerate(units):
@@ -86,14 +88,14 @@ def plot_concentration(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                     middle - [row[f"{name}_least"] for row in kept],
                     [row[f"{name}_most"] for row in kept] - middle,
                 ]
-                axes.errorbar(
+                lines[scheme] = axes.errorbar(
                     [ranks.index(row["rank"]) for row in kept],
                     middle,
                     yerr=np.maximum(reach, 0.0),
                     marker="o",
                     capsize=3,
                     linewidth=2.2 if scheme == "arca" else 1.2,
-                    label=scheme,
+                    color=colours[scheme],
                 )
             axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
             axes.set_ylim(-0.03, 1.03)
@@ -101,8 +103,7 @@ def plot_concentration(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             axes.set_xlabel("rank", fontsize=8)
             axes.tick_params(labelsize=8)
             axes.grid(alpha=0.25)
-            if (line, column) == (0, 0):
-                axes.legend(fontsize=7)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=5, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, format="png")
 
