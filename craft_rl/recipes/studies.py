@@ -12,7 +12,10 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
     "sdar": _SDAR,
     "craft": (
         *_SDAR,
+        "opsd",  # the teacher alone, no reward
+        "sdar-1: method=sdar distill.coef=1",  # 100 times the published pull
         "craft",  # credit "realised"
+        "craft-1: method=craft craft.coef=1 craft.controller=false",
         "craft-paper: method=craft craft.variant=paper",
         "craft-group-tilt: method=craft craft.variant=group_tilt",
         "adaptive_cringe",
@@ -22,13 +25,6 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
         "craft-shuffled: method=craft craft.control=shuffled_siblings",
         "craft-no-gap: method=craft craft.control=no_gap",
         "craft-frozen: frozen=craft",
-    ),
-    "sdar-strength": (
-        "grpo",
-        "sdar",  # 0.01, as published
-        "sdar-0.1: method=sdar distill.coef=0.1",
-        "sdar-1: method=sdar distill.coef=1",
-        "opsd",  # the teacher alone, no reward
     ),
     "sdar-controls": (
         "grpo",
