@@ -314,7 +314,10 @@ def test_a_frozen_controller_has_the_means_of_a_run():
 
 
 def test_the_quickstart_takes_the_method_on_its_command_line():
-    config = parse(["--train.method", "craft", "--train.skills", "alfworld"])
-    assert config.train == recipes.small().train and config.recipe == "small"
+    words = ["--train.method", "craft", "--train.skills", "alfworld"]
+    config = parse(["--recipe", "small-skills", *words])
+    assert config.train == recipes.small().train and config.recipe == "small-skills"
+    plain = parse(words).train
+    assert plain.method == "craft" and plain.teacher.strategy == "keyword"  # nothing to read like
     sdar = parse(["--train.method=sdar", "--train.skills=alfworld"]).train
     assert sdar.distill.coef == 0.01 and sdar.kl_coef == 0.0 and sdar.reward_scale == 1.0

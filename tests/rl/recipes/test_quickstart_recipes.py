@@ -156,7 +156,7 @@ def test_recipes_with_published_results_keep_every_setting(name: str, settings: 
 def test_only_a_recipe_that_names_a_bank_shows_skills(name: str) -> None:
     config = quickstart_recipe(name)
     assert ("skill_mix" in to_mapping(config)) is (config.skill_mix.bank is not None)
-    assert (config.skill_mix.bank is not None) is name.endswith("-skills")
+    assert (config.skill_mix.bank is not None) is name.endswith(("-skills", "-craft", "-amr-sd"))
 
 
 def test_demonstrations_of_the_small_houses_show_the_skills_of_their_task() -> None:
