@@ -22,6 +22,7 @@ from craft_envs.data import atomic_write, write_json
 from craft_envs.errors import ConfigError
 from craft_envs.panels import Panel
 from craft_rl.assemble import save_dialogue
+from craft_rl.bank import bank_of, open_store
 from craft_rl.compare import compare
 from craft_rl.config import to_mapping
 from craft_rl.engine.hf import open_engine
@@ -103,7 +104,9 @@ class _Run:
         self.seconds: list[tuple[str, float]] = []
         self.played: dict[tuple[str, str], list[Trajectory]] = {}
         self.updates = 0
-        # Before anything else: a panel that cannot be trusted should cost nobody a training.
+        # Before anything else: skills that cannot be read, panels that are not whole cost nobody a training.
+        if (bank := bank_of(self.train)) is not None:
+            open_store(bank, self.train.teacher, self.train.world.env)
         self.panels = open_panels(config.panels, config.train.world)
         self.world: World = open_world(config.train.world)
 

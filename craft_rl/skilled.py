@@ -13,6 +13,7 @@ from craft_envs.core import World
 from craft_envs.errors import ConfigError
 from craft_envs.types import TaskSource
 from craft_rl.agent.policy_io import PolicyIO
+from craft_rl.bank import bank_of
 from craft_rl.config import TrainConfig
 from craft_rl.distillation_settings import Control, TeacherConfig
 from craft_rl.models.load import Policy
@@ -90,20 +91,16 @@ def open_preface(config: TrainConfig, policy: Policy, tasks: TaskSource) -> Skil
     Raises:
         ConfigError: no skills are named, a strategy that learns from a teacher; as ``skill_preface``.
     """
-    if not config.reads_skills:
+    bank = bank_of(config)
+    if bank is None or not config.reads_skills:
         return None
-    if config.skills is None:
-        raise ConfigError(
-            f"method {config.method} shows skills to its policy, but no skills are given",
-            remedy="name a bank with --skills; craft skills list shows those that ship with craft",
-        )
     if config.teacher.strategy == "ucb":
         raise ConfigError(
             f"the strategy ucb learns from the episodes of a teacher, method {config.method} has none",
             remedy="use another teacher.strategy",
         )
     control = config.teacher.control
-    return skill_preface(config.skills, config.teacher, policy, tasks, control=control)
+    return skill_preface(bank, config.teacher, policy, tasks, control=control)
 
 
 def bank_texts(bank: str, env_id: str, placement: str = "system") -> Iterator[str]:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from craft_envs.errors import ConfigError
 from craft_envs.types import TaskSource
+from craft_rl.bank import bank_of, open_store
 from craft_rl.briefing import Briefing
 from craft_rl.config import TrainConfig
 from craft_rl.distillation_settings import TeacherConfig
@@ -335,14 +336,10 @@ def open_teacher(config: TrainConfig, policy: Policy, codec: ChatCodec, tasks: T
     Raises:
         ConfigError: no skills are named; as ``make_teacher``.
     """
-    if not config.has_teacher:
+    bank = bank_of(config)
+    if bank is None or not config.has_teacher:
         return None
-    if config.skills is None:
-        raise ConfigError(
-            f"method {config.method} has a teacher, but no skills are given",
-            remedy="name a bank with --skills; craft skills list shows those that ship with craft",
-        )
-    return make_teacher(config.skills, config.teacher, policy, codec, tasks)
+    return make_teacher(bank, config.teacher, policy, codec, tasks)
 
 
 def make_teacher(
@@ -360,23 +357,6 @@ def make_teacher(
     Raises:
         ConfigError: no such bank or strategy, a malformed, foreign or empty bank.
     """
-    try:
-        store = SkillStore.open(bank, strategy=settings.strategy, env_id=tasks.env_id, **settings.words)
-    except SkillError as error:
-        raise ConfigError(
-            error.what, where=error.where or bank, remedy=error.remedy or "see craft skills list"
-        ) from error
-    except TypeError as error:  # an option of another type than the strategy can use
-        raise ConfigError(
-            f"the strategy {settings.strategy} cannot use these options: {error}",
-            where=" ".join(settings.options),
-            remedy="give numbers where numbers are meant",
-        ) from error
-    if not len(store.bank):
-        raise ConfigError(
-            "the bank has no skills: the teacher would be the student",
-            where=bank,
-            remedy="name another bank, or use teacher.control=empty with one to measure just that",
-        )
+    store = open_store(bank, settings, tasks.env_id)
     limit = int(policy.model.config.max_position_embeddings)
     return Teacher(store, tasks, codec, max_context=limit, settings=settings)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.recipes.embedded import embedded
-from craft_rl.skill_mix import SkillMix
+from craft_rl.recipes.embedded import embedded, that_reads
 from craft_rl.worlds import WorldConfig
 
 
 def small() -> QuickstartConfig:
-    """Bundled small houses: ten minutes on two cores."""
+    """Bundled small houses, without skills: ten minutes on two cores."""
     return _small("small")
 
 
@@ -35,15 +32,8 @@ def small_skills() -> QuickstartConfig:
 
     Where none are shown, or other text of the same length is, somebody plays who does not know where to go.
     """
-    return replace(
-        _small("small-skills", copies=True),  # names with numbers of the room, the wanted thing
-        skill_mix=SkillMix(
-            bank="alfworld",
-            share=0.6,
-            decoys=0.15,
-            reading=TeacherConfig(strategy="task_type", budget=120),
-        ),
-    )
+    base = _small("small", copies=True)  # names with numbers of the room, the wanted thing
+    return that_reads(base, "alfworld", budget=120)
 
 
 def full() -> QuickstartConfig:

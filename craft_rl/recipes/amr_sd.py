@@ -12,4 +12,4 @@ from craft_rl.recipes.under_method import under_method
 def small() -> QuickstartConfig:
     """The small houses' recipe with another method; all else is equal, so that runs can be compared."""
     base = alfworld.small_skills()
-    return replace(base, recipe="small-amr-sd", train=under_method(base, "amr_sd", skills="alfworld"))
+    return replace(base, recipe="small-amr-sd", train=under_method(base, "amr_sd"))

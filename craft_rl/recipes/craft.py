@@ -15,8 +15,10 @@ from craft_rl.recipes.under_method import under_method
 
 
 def small() -> QuickstartConfig:
-    """Small houses."""
-    return _credited(alfworld.small_skills(), "small-craft")
+    """Small houses: ten minutes on two cores, so from half the demonstrations, with fewer tasks an update."""
+    base = alfworld.small_skills()
+    train = replace(base.train, updates=24, tasks_per_update=8)
+    return _credited(replace(base, demonstrations=3600, train=train), "small-craft")
 
 
 def small_shop() -> QuickstartConfig:
@@ -148,4 +150,4 @@ def without_controller(train: TrainConfig) -> TrainConfig:
 
 def _credited(base: QuickstartConfig, recipe: str) -> QuickstartConfig:
     """From a start that has learned to read: its teacher, the same weights, must know more than it does."""
-    return replace(base, recipe=recipe, train=under_method(base, "craft", skills=base.skill_mix.bank))
+    return replace(base, recipe=recipe, train=under_method(base, "craft"))

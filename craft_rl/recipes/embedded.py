@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from craft_rl.agent.parse import Form
 from craft_rl.agent.policy_io import Sampling
 from craft_rl.agent.prompt import PromptSettings
 from craft_rl.config import OptimConfig, SFTConfig, TrainConfig
+from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.skill_mix import SkillMix
 from craft_rl.worlds import WorldConfig
 
 
@@ -54,6 +57,21 @@ def embedded(
         lookback=(1, 2, 3) if copies else (),
         **changes,
     )
+
+
+def that_reads(base: QuickstartConfig, bank: str, *, budget: int) -> QuickstartConfig:
+    """``base`` for methods with a teacher: most demonstrations show the skills of their task.
+
+    Where none are shown, or other text of the same length is, somebody plays who does not act on them.
+
+    Args:
+        base: a recipe.
+        bank: of skills.
+        budget: most tokens of them in a prompt.
+    """
+    reading = TeacherConfig(strategy="task_type", budget=budget)
+    mix = SkillMix(bank=bank, share=0.6, decoys=0.15, reading=reading)
+    return replace(base, recipe=f"{base.recipe}-skills", skill_mix=mix)
 
 
 def _cloning(epochs: float, max_context: int, copies: bool) -> SFTConfig:

@@ -9,7 +9,7 @@ from craft_envs.registration import entry_of
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes import alfworld, amr_sd, arca, craft, ibpo, searchqa, webshop
 
-DEFAULT = "small"
+DEFAULT = "small-craft"
 """The recipe of ``craft quickstart`` without ``--recipe`` or ``--env``."""
 
 QUICKSTARTS: Mapping[str, Callable[[], QuickstartConfig]] = {
@@ -39,7 +39,7 @@ QUICKSTARTS: Mapping[str, Callable[[], QuickstartConfig]] = {
 """Recipe name -> its settings."""
 
 FIRST: Mapping[tuple[str, str], str] = {
-    ("craft/ALFWorld-v0", "bundled"): "small",
+    ("craft/ALFWorld-v0", "bundled"): "small-craft",
     ("craft/ALFWorld-v0", "official"): "official",
     ("craft/WebShop-v0", "bundled"): "webshop-small",
     ("craft/WebShop-v0", "official"): "webshop-official",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.recipes.embedded import embedded
-from craft_rl.skill_mix import SkillMix
+from craft_rl.recipes.embedded import embedded, that_reads
 from craft_rl.worlds import WorldConfig
 
 ENV_ID = "craft/SearchQA-v0"
@@ -34,16 +31,7 @@ def small_skills() -> QuickstartConfig:
 
     Where none are shown, or other text of the same length is, somebody searches once, then guesses.
     """
-    return replace(
-        small(),
-        recipe="searchqa-small-skills",
-        skill_mix=SkillMix(
-            bank="searchqa",
-            share=0.6,
-            decoys=0.15,
-            reading=TeacherConfig(strategy="task_type", budget=160),
-        ),
-    )
+    return that_reads(small(), "searchqa", budget=160)
 
 
 def full() -> QuickstartConfig:

@@ -11,28 +11,45 @@ from craft_rl.methods import METHODS, method
 from craft_rl.quickstart_settings import QuickstartConfig
 
 
+def method_changes(train: TrainConfig, name: str) -> dict[str, Any]:
+    """Fields that change where ``train`` goes on under the method ``name``.
+
+    A training keeps its rewards, penalties, optimiser. What the row of its present method sets otherwise
+    than GRPO's row, such as ``distill``, returns to the default; what the new row sets otherwise comes. CRAFT
+    polarises a KL, so a training without one gets the row's weight, and keeps it under the next method.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    usual, row = TrainConfig(), method(name)
+    changes = {key: getattr(usual, key) for key in _own(train.method)} | _own(name) | {"method": name}
+    if row.teacher == "craft" and train.kl_coef == 0:
+        changes["kl_coef"] = row.defaults["kl_coef"]
+    return changes
+
+
 def under_method(base: QuickstartConfig, name: str, *, skills: str | None = None) -> TrainConfig:
     """The training of ``base`` with the method ``name``.
-
-    The recipe keeps its rewards, penalties, optimiser; from the row come the settings in which it differs
-    from GRPO's, such as ``distill``. CRAFT polarises a KL, so a recipe without one gets the row's weight.
 
     Args:
         base: a recipe.
         name: of the method.
-        skills: bank of its teacher, who reads as the policy has learned to read where the recipe teaches it.
+        skills: bank of the method's teacher, if it has one; when absent that which the recipe's policy learns
+            to read. The teacher reads as the policy has learned to.
 
     Raises:
         ConfigError: no such method, or settings of the recipe that it refuses.
     """
-    train, row, plain = base.train, method(name), METHODS["grpo"].defaults
-    changes: dict[str, Any] = {
-        key: value for key, value in row.defaults.items() if key not in plain or value != plain[key]
+    changes, row = method_changes(base.train, name), METHODS[name]
+    bank = skills or (base.skill_mix.bank if row.teacher != "none" or row.reads else None)
+    reading = base.skill_mix.reading if base.skill_mix.bank else TeacherConfig()
+    # an episode with all its skills may outgrow a small policy
+    told = TeacherConfig() if bank is None else replace(reading, too_long="shorter")
+    return replace(base.train, **changes, skills=bank, teacher=told)
+
+
+def _own(name: str) -> dict[str, Any]:
+    plain = METHODS["grpo"].defaults
+    return {
+        key: value for key, value in method(name).defaults.items() if key not in plain or value != plain[key]
     }
-    if row.teacher == "craft" and train.kl_coef == 0:
-        changes["kl_coef"] = row.defaults["kl_coef"]
-    if skills is not None:
-        # an episode with all its skills may outgrow a small policy
-        reading = base.skill_mix.reading if base.skill_mix.bank else TeacherConfig()
-        changes |= {"skills": skills, "teacher": replace(reading, too_long="shorter")}
-    return replace(train, method=name, **changes)

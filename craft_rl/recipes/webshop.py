@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.recipes.embedded import embedded
-from craft_rl.skill_mix import SkillMix
+from craft_rl.recipes.embedded import embedded, that_reads
 from craft_rl.worlds import WorldConfig
 
 ENV_ID = "craft/WebShop-v0"
@@ -33,16 +30,7 @@ def small_skills() -> QuickstartConfig:
 
     Where none are shown, or other text of the same length is, somebody buys the first product as it is.
     """
-    return replace(
-        small(),
-        recipe="webshop-small-skills",
-        skill_mix=SkillMix(
-            bank="webshop",
-            share=0.6,
-            decoys=0.15,
-            reading=TeacherConfig(strategy="task_type", budget=160),
-        ),
-    )
+    return that_reads(small(), "webshop", budget=160)
 
 
 def full() -> QuickstartConfig:

@@ -11,10 +11,10 @@ from typing import Any
 from craft_envs.errors import ConfigError
 from craft_rl.config import SPEED_ONLY, TrainConfig, to_mapping
 from craft_rl.distillation_settings import TeacherConfig
-from craft_rl.methods import method as method_row
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.craft import without_controller
 from craft_rl.recipes.quickstart import quickstart_recipe
+from craft_rl.recipes.under_method import method_changes
 from craft_rl.study.variants import Variant, built, changed_settings, settings_from, with_changes
 
 BANKS: Mapping[str, str] = {
@@ -149,17 +149,18 @@ class StudyConfig:
         """
         start = self.start.train
         neutral = {
-            "method": "grpo",
             "checkpoint_every": self.checkpoint_every,
             "keep_checkpoints": 1,
             "tensorboard": False,
         }
         shared = {
-            name: value
-            for name, value in to_mapping(start).items()
-            if name not in (*_of_the_method(start.method), "skills", "teacher")
+            name: value for name, value in to_mapping(start).items() if name not in ("skills", "teacher")
         }
-        trainings = {v.label: self._training(v, shared | neutral) for v in self.parsed if v.frozen is None}
+        trainings = {
+            v.label: self._training(v, shared | neutral | _as_plain(method_changes(start, v.method)))
+            for v in self.parsed
+            if v.frozen is None
+        }
         for variant in self.parsed:
             if variant.frozen is not None:
                 # The weights themselves are known when that variant has been trained.
@@ -212,11 +213,7 @@ class StudyConfig:
         return other
 
     def _training(self, variant: Variant, shared: Mapping[str, Any]) -> TrainConfig:
-        where = f"variant {variant.label}"
-        base = {**shared, "method": variant.method, **_of_the_method(variant.method)}
-        row = method_row(variant.method)
-        if row.teacher == "craft" and not base.get("kl_coef"):
-            base["kl_coef"] = row.defaults["kl_coef"]  # what is polarised must be there
+        where, base = f"variant {variant.label}", dict(shared)
         changes = dict(variant.changes)
         for name in ("seed", *SPEED_ONLY, "updates", "skills"):
             if name in changes:
@@ -286,10 +283,7 @@ def _differences(before: Any, now: Any, prefix: str = "") -> list[str]:
     return lines
 
 
-def _of_the_method(name: str) -> dict[str, Any]:
-    """What a method's row sets otherwise than grpo's."""
-    usual: Mapping[str, Any] = method_row("grpo").defaults
-    own = {key: value for key, value in method_row(name).defaults.items() if usual.get(key) != value}
+def _as_plain(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: to_mapping(value) if dataclasses.is_dataclass(value) else value for key, value in own.items()
+        key: to_mapping(value) if dataclasses.is_dataclass(value) else value for key, value in changes.items()
     }

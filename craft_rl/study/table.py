@@ -107,10 +107,8 @@ def _diagnostics(study: Study) -> list[str]:
 
 
 def _seeds_mean(study: Study, variant: str, name: str) -> str:
-    cells = [study.cell(variant, seed) for seed in study.seeds]
-    held = [
-        mean for cell in cells if cell.state == "done" and (mean := _updates_mean(cell, name)) is not None
-    ]
+    done = [cell for seed in study.seeds if (cell := study.cell(variant, seed)).state == "done"]
+    held = [mean for cell in done if (mean := _updates_mean(cell, name)) is not None]
     return f"{np.mean(held):.3g}" if held else ""
 
 

@@ -140,8 +140,8 @@ def test_evaluation_cannot_reach_skills(name: str) -> None:
     assert_cannot_reach(name, {"craft_skills", "craft_rl.teacher"})
 
 
-SKILL_READERS = {"craft_rl.teacher", "craft_rl.skilled", "craft_rl.commands.skills"}
-"""The teacher, the declared prompts with skills, the command."""
+SKILL_READERS = {"craft_rl.bank", "craft_rl.teacher", "craft_rl.skilled", "craft_rl.commands.skills"}
+"""The bank that a training reads, the teacher, the declared prompts with skills, the command."""
 
 
 def test_evaluating_reaches_skills_only_where_prompts_with_skills_are_declared() -> None:

@@ -1,25 +1,38 @@
-"""One episode of a named agent, as its actions with the score."""
+"""One episode of an agent: its actions, which of them were admissible, its score."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from craft_envs.agents import Seat, make_agent
 from craft_envs.core import World, session_info
 
 
-def played(world: World, task_id: str, name: str, steps: int) -> tuple[list[str], float]:
-    """Its actions, at most ``steps``, with the session's score at the end."""
+class Played(NamedTuple):
+    """What an agent did."""
+
+    actions: tuple[str, ...]
+    admissible: tuple[bool, ...]
+    score: float
+
+
+def played(world: World, task_id: str, agent: str | Callable[[Seat], Any], steps: int) -> Played:
+    """At most ``steps`` actions of a named agent, or of one that is made for the seat."""
     session = world.open(task_id, 0)
     seat = Seat(world, split=session.task.split)
     seat.take(session)
-    agent = make_agent(name, seat)
-    observation, actions = session.start(), []
+    player = make_agent(agent, seat) if isinstance(agent, str) else agent(seat)
+    observation, actions, admissible = session.start(), [], []
     for step in range(steps):
         info = session_info(session, True, step)
         if step == 0:
-            agent.reset(info)
-        actions.append(agent.act(observation, info))
-        outcome = session.act(actions[-1])
+            player.reset(info)
+        action = player.act(observation, info)
+        actions.append(action)
+        admissible.append(action in info["admissible_actions"])
+        outcome = session.act(action)
         observation = outcome.observation
         if outcome.terminated:
             break
-    return actions, session.score
+    return Played(tuple(actions), tuple(admissible), session.score)

@@ -13,7 +13,6 @@ import torch
 from craft_envs.errors import ConfigError, CraftError
 from craft_rl import trainer as trainer_module
 from craft_rl.checkpoint import latest
-from craft_rl.commands.quickstart import parse
 from craft_rl.config import TrainConfig, fingerprint, from_mapping, to_mapping
 from craft_rl.craft_settings import ControllerConfig, CraftConfig, CringeConfig
 from craft_rl.credit.siblings import ALIGNMENTS, integer_slots, token_slots
@@ -311,13 +310,3 @@ def test_a_frozen_controller_has_the_means_of_a_run():
     assert (frozen.craft.coef, frozen.kl_coef) == pytest.approx((0.012, 0.02))
     with pytest.raises(ConfigError, match="no controller"):
         recipes.frozen_controller(recipes.small().train, [{"loss": 0.0}])
-
-
-def test_the_quickstart_takes_the_method_on_its_command_line():
-    words = ["--train.method", "craft", "--train.skills", "alfworld"]
-    config = parse(["--recipe", "small-skills", *words])
-    assert config.train == recipes.small().train and config.recipe == "small-skills"
-    plain = parse(words).train
-    assert plain.method == "craft" and plain.teacher.strategy == "keyword"  # nothing to read like
-    sdar = parse(["--train.method=sdar", "--train.skills=alfworld"]).train
-    assert sdar.distill.coef == 0.01 and sdar.kl_coef == 0.0 and sdar.reward_scale == 1.0
