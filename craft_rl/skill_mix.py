@@ -10,6 +10,7 @@ from craft_envs.data import write_json
 from craft_envs.errors import ConfigError, DataMismatch
 from craft_rl.config import from_mapping, to_mapping
 from craft_rl.distillation_settings import TeacherConfig
+from craft_rl.worlds import LATER
 
 READING_FILE = "craft_reading.json"
 """Lies in a model's folder, beside the weights that have learned to read skills like this."""
@@ -36,12 +37,14 @@ class SkillMix:
     """Share of demonstrations with other text of exactly the same length, played as those without text."""
     untold: str = "novice"
     """Agent that plays where no skills are shown."""
+    knowing: float = field(default=0.0, metadata=LATER)
+    """Share of those episodes that the usual agent plays instead: what the policy can do without advice."""
     reading: TeacherConfig = field(default_factory=TeacherConfig)
     """Which skills are shown, where they stand; a teacher of this policy needs the same."""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
-        for name in ("share", "decoys"):
+        for name in ("share", "decoys", "knowing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(
                     f"setting skill_mix.{name} is {getattr(self, name)!r}", remedy="give a share in [0, 1]"
@@ -52,7 +55,7 @@ class SkillMix:
                 remedy="lower one of them",
             )
         if self.bank is None:
-            for name, usual in (("share", 0.5), ("decoys", 0.1), ("untold", "novice")):
+            for name, usual in (("share", 0.5), ("decoys", 0.1), ("untold", "novice"), ("knowing", 0.0)):
                 if getattr(self, name) != usual:
                     raise self._no_effect(name)
             if self.reading != TeacherConfig():
@@ -62,16 +65,20 @@ class SkillMix:
                 "skill_mix.share is 0: no demonstration would show skills",
                 remedy="raise it, or drop the bank",
             )
+        elif self.knowing == 1 and self.untold != "novice":
+            raise self._no_effect("untold", "skill_mix.knowing is 1, the usual agent plays all")
+        elif self.share == 1 and self.knowing:
+            raise self._no_effect("knowing", "skill_mix.share is 1, all have skills")
         if self.reading.control != "none":
             raise ConfigError(
                 f"setting skill_mix.reading.control is {self.reading.control!r}",
                 remedy="use skill_mix.decoys for demonstrations with text that is no advice",
             )
 
-    def _no_effect(self, name: str) -> ConfigError:
+    def _no_effect(self, name: str, why: str = "no bank is named") -> ConfigError:
         return ConfigError(
-            f"setting skill_mix.{name}={getattr(self, name)!r} would have no effect: no bank is named",
-            remedy=f"name skill_mix.bank, or drop skill_mix.{name}",
+            f"setting skill_mix.{name}={getattr(self, name)!r} would have no effect: {why}",
+            remedy=f"drop skill_mix.{name}, or change that",
         )
 
 

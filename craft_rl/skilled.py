@@ -138,7 +138,7 @@ def demonstrate_mix(
         io: wording and tokenizer, without a preface.
         policy: that shall imitate.
         mix: shares, bank, who plays where no skills are shown.
-        agent: who plays where they are.
+        agent: who plays where they are, and the mix's share ``knowing`` of the others.
         noise: see ``demonstrate``, as all that follows.
 
     Returns:
@@ -149,13 +149,14 @@ def demonstrate_mix(
     """
     if mix.bank is None:
         raise ConfigError("the mix of demonstrations names no bank", remedy="call demonstrate")
-    kinds: dict[str, list[int]] = {"told": [], "decoy": [], "untold": []}
+    kinds: dict[tuple[str, bool], list[int]] = {}
     for place, spec in enumerate(specs):
         draw = named_seed("skill mix", spec.seed, spec.task_id) / 2**63
         kind = "told" if draw < mix.share else "decoy" if draw < mix.share + mix.decoys else "untold"
-        kinds[kind].append(place)
+        knows = kind == "told" or named_seed("knowing", spec.seed, spec.task_id) / 2**63 < mix.knowing
+        kinds.setdefault((kind, knows), []).append(place)
     played: dict[int, Trajectory] = {}
-    for kind, places in kinds.items():
+    for (kind, knows), places in sorted(kinds.items()):
         voice = io
         if kind != "untold":
             control: Control = "none" if kind == "told" else "irrelevant"
@@ -165,7 +166,7 @@ def demonstrate_mix(
             [specs[place] for place in places],
             world,
             voice,
-            agent=agent if kind == "told" else mix.untold,
+            agent=agent if knows else mix.untold,
             noise=noise,
             no_slips=no_slips,
             max_context=max_context,

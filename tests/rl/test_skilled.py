@@ -150,12 +150,39 @@ def test_a_mix_shows_skills_to_its_share_alone(bank):
     assert 20 <= kinds["told"] <= 40 and 5 <= kinds["decoy"] <= 22 and sum(kinds.values()) == 60
 
 
+def test_a_share_of_the_untold_is_played_by_the_agent_who_knows(bank):
+    policy, world = tiny_policy(), LuckyWorld(count=60)
+    io, specs = tiny_io(policy), demonstration_specs(world.tasks.task_ids("train"))
+
+    def said(knowing: float) -> list[tuple[tuple[int, ...], str]]:
+        mix = SkillMix(bank=bank, share=0.2, decoys=0.3, knowing=knowing, reading=READING)
+        if knowing < 1:
+            mix = dataclasses.replace(mix, untold=lambda env: Chatterbox("b"))  # type: ignore[arg-type]
+        played = demonstrate_mix(
+            specs, world, io, policy, mix, agent=lambda env: Chatterbox("a"), max_context=256
+        )
+        return [(tuple(t.steps[0].prompt_ids), t.steps[0].action) for t in played]
+
+    none, half, all_ = said(0.0), said(0.5), said(1.0)
+    prompts = [[prompt for prompt, _ in words] for words in (none, half, all_)]
+    assert prompts[0] == prompts[1] == prompts[2], "who plays changes no prompt"
+    told = [action == "a" for _, action in none]
+    shown = [action == "a" for _, action in half]
+    assert 5 <= sum(told) <= 20 and all(now for now, before in zip(shown, told, strict=True) if before)
+    assert 12 <= sum(shown) - sum(told) <= 36
+    assert all(action == "a" for _, action in all_)
+
+
 def test_a_mix_without_effect_is_refused():
     for settings, part in (
         ({"share": 0.3}, "share"),
         ({"decoys": 0.0}, "decoys"),
         ({"untold": "scripted"}, "untold"),
         ({"reading": READING}, "reading"),
+        ({"knowing": 0.5}, "knowing"),
+        ({"bank": "x", "knowing": -0.5}, "knowing"),
+        ({"bank": "x", "share": 1.0, "decoys": 0.0, "knowing": 0.5}, "all have skills"),
+        ({"bank": "x", "knowing": 1.0, "untold": "random"}, "the usual agent plays all"),
         ({"bank": "x", "share": 0.0}, "no demonstration would show skills"),
         ({"bank": "x", "share": 0.8, "decoys": 0.3}, "more than all"),
         ({"bank": "x", "share": 1.5}, "share"),
