@@ -24,7 +24,7 @@ from craft_envs.panels import Panel
 from craft_rl.assemble import save_dialogue
 from craft_rl.bank import bank_of, open_store
 from craft_rl.compare import compare
-from craft_rl.config import to_mapping
+from craft_rl.config import TrainConfig, to_mapping
 from craft_rl.engine.hf import open_engine
 from craft_rl.engine.protocol import Engine
 from craft_rl.evaluate import AgentRunner
@@ -199,6 +199,7 @@ class _Run:
         cost = correction_cost(read_metrics(self.folder / "training" / "metrics.jsonl"))
         return {
             **({"corrections": cost} if cost else {}),
+            "method": _method(self.train),
             "policy": {
                 "size": self.config.model_size,
                 "weights": weights,
@@ -240,11 +241,12 @@ class _Run:
                     "policy",
                     f"{size['size']}: {size['weights']:,} weights, vocabulary {size['vocabulary']:,}",
                 ),
-                ("demonstrations", f"{config.demonstrations} episodes, noise {config.noise:g}"),
+                ("demonstrations", _shown(config)),
                 (
                     "cloning",
                     f"{cloned.steps} steps, {cloned.epochs:.1f} epochs, final accuracy {cloned.accuracy:.3f}",
                 ),
+                ("method", _method(self.train)),
                 (
                     "reinforcement learning",
                     f"{self.updates} of {self.train.updates} updates x {self.train.tasks_per_update} tasks x "
@@ -287,3 +289,16 @@ def _figure(caption: str, path: Path) -> Figure:
 
 def _plain(config: QuickstartConfig) -> dict[str, Any]:
     return to_mapping(dataclasses.replace(config, out=None)) | {"out": str(config.folder)}
+
+
+def _method(train: TrainConfig) -> str:
+    if train.skills is None:
+        return train.method
+    reader = "the prompts in training show" if train.reads_skills else "its teacher reads"
+    return f"{train.method}; {reader} the skills of {train.skills}, no evaluation does"
+
+
+def _shown(config: QuickstartConfig) -> str:
+    mix = config.skill_mix
+    told = "" if mix.bank is None else f", {mix.share:.0%} of them with skills of {mix.bank}"
+    return f"{config.demonstrations} episodes, noise {config.noise:g}{told}"

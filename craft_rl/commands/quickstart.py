@@ -87,7 +87,8 @@ def print_result(result: QuickstartResult, console: Console) -> None:
         console.print(paired.verdict_on(paired.agent_b), highlight=False, markup=False)
     console.print(WITHOUT_SKILLS, highlight=False)
     console.print(
-        f"{result.updates} of {result.updates_planned} updates, {result.seconds_total:.0f} s together",
+        f"{result.updates} of {result.updates_planned} updates, {result.seconds_total:.0f} s together; "
+        f"method {result.facts['method']}",
         highlight=False,
     )
     console.print(f"page: {result.page}", highlight=False, soft_wrap=True)

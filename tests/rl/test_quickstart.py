@@ -24,7 +24,7 @@ from craft_rl.models.load import load_policy
 from craft_rl.quickstart import quickstart
 from craft_rl.quickstart_outcome import QuickstartResult, result_to_json
 from craft_rl.quickstart_settings import QuickstartConfig
-from craft_rl.recipes.quickstart import quickstart_recipe
+from craft_rl.recipes.quickstart import DEFAULT, quickstart_recipe
 from craft_rl.report.evaluation import interval_text, load_report, points
 from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.page import WITHOUT_SKILLS
@@ -47,8 +47,8 @@ def small_panel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worlds, "Panel", Short)
 
 
-def tiny(out: Path, **changes: Any) -> QuickstartConfig:
-    base = quickstart_recipe("small")
+def tiny(out: Path, recipe: str = "small", **changes: Any) -> QuickstartConfig:
+    base = quickstart_recipe(recipe)
     train = dataclasses.replace(
         base.train,
         updates=2,
@@ -113,6 +113,7 @@ def test_the_outcome_is_one_file(tmp_path: Path, small_panel: None):
     told = json.loads((out / "result.json").read_text(), parse_constant=pytest.fail)
     assert told["recipe"] == "small" and told["seed"] == 5 and told["command"] == "craft quickstart <test>"
     assert told["updates"] == told["updates_planned"] == 2 and told["cloning"]["epochs"] == 1.0
+    assert told["method"] == "grpo"
     assert told["seconds"] == dict(result.seconds) and "reinforcement learning" in told["seconds"]
     assert told["seconds_total"] == pytest.approx(sum(told["seconds"].values()))
     weights = (out / "model" / "model.safetensors").read_bytes()
@@ -132,6 +133,21 @@ def test_the_outcome_is_one_file(tmp_path: Path, small_panel: None):
         assert paired["difference"] == outcome.comparison.difference and paired["tasks"] == 12
         assert tuple(paired["interval"]) == outcome.comparison.interval
         assert paired["conclusive"] is outcome.comparison.conclusive
+
+
+def test_the_default_has_a_teacher_and_says_who_reads_what(tmp_path: Path, small_panel: None):
+    out = tmp_path / "q"
+    result = run(tiny(out, DEFAULT, ladder=()))
+    first = read_metrics(out / "training" / "metrics.jsonl")[0]
+    assert first["teacher/tokens"] > 0 and first["craft/lambda"] > 0
+    told = "craft; its teacher reads the skills of alfworld, no evaluation does"
+    assert json.loads((out / "result.json").read_text())["method"] == told
+    assert told in (out / "index.html").read_text()
+    for report in (result.headline.before, result.headline.after):
+        assert report.skills == {}
+    shown = io.StringIO()
+    print_result(result, Console(file=shown, width=80))
+    assert told in " ".join(shown.getvalue().split())
 
 
 def test_numbers_that_do_not_exist_are_null(tmp_path: Path, small_panel: None):
