@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from craft_envs.core import Session, TextEnv
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 from craft_envs.registration import TABLE, entry_of, load_place
 from craft_envs.types import StepInfo
 
@@ -163,7 +163,7 @@ def make_agent(name: str, env: gym.Env[Any, Any], *, seed: int = 0) -> Agent:
         known = agent_names(inner.world.env_id)
         raise ConfigError(
             f"{inner.world.env_id} has no agent {name!r}",
-            remedy=did_you_mean(name, known) or f"use one of {', '.join(known)}",
+            remedy=one_of(name, known),
         )
     return cast(Agent, load_place(places[name])(env))
 

@@ -13,7 +13,7 @@ Misuse of the Gymnasium interface keeps Gymnasium's own vocabulary: a step witho
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class CraftError(Exception):
@@ -90,6 +90,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word[:200], list(known), n=3, cutoff=0.75)
     return f"did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def one_of(value: object, known: Collection[str]) -> str:
+    """The remedy for a name that is not known: the nearest ones, else all.
+
+    Example: ``one_of("trian", ["train", "test"])`` gives ``did you mean 'train'?``
+    """
+    return did_you_mean(str(value), known) or f"use one of {', '.join(known)}"
 
 
 def shown(value: object, limit: int = 120) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import gymnasium as gym
 
 from craft_envs.core import World
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def entry_of(env_id: str) -> EnvEntry:
     known = [entry.env_id for entry in TABLE]
     raise ConfigError(
         f"craft has no environment {env_id!r}",
-        remedy=did_you_mean(env_id, known) or f"use one of {', '.join(known)}",
+        remedy=one_of(env_id, known),
     )
 
 
@@ -142,7 +142,7 @@ def world_keywords(env_id: str, words: Mapping[str, str], *, where: str = "") ->
     out = {}
     for name, word in words.items():
         if name not in known:
-            remedy = did_you_mean(name, known) or f"use one of {', '.join(known)}"
+            remedy = one_of(name, known)
             raise ConfigError(f"{env_id} has no option {name!r}", where=where, remedy=remedy)
         choices = _alternatives(kinds.get(name, str))
         for kind in choices:

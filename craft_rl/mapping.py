@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 
 Config = TypeVar("Config")
 
@@ -46,7 +46,7 @@ def from_mapping(cls: type[Config], values: Mapping[str, Any], *, where: str = "
     settings: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
-            remedy = did_you_mean(name, known) or f"use one of {', '.join(known)}"
+            remedy = one_of(name, known)
             raise ConfigError(f"{cls.__name__} has no setting {name!r}", where=where, remedy=remedy)
         kind = known[name]
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 from craft_rl.advantage.amr_sd import amr_sd_advantages
 from craft_rl.advantage.rlsd import rlsd_advantages
 from craft_rl.correction_settings import IbpoConfig
@@ -229,6 +229,6 @@ def method(name: str) -> Method:
         ConfigError: no such method.
     """
     if name not in METHODS:
-        remedy = f"{did_you_mean(name, METHODS)} use one of {', '.join(METHODS)}".strip()
+        remedy = one_of(name, METHODS)
         raise ConfigError(f"no method {name!r}", remedy=remedy)
     return METHODS[name]

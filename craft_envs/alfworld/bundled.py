@@ -13,7 +13,7 @@ from craft_envs.alfworld.generate import build, goals
 from craft_envs.alfworld.rooms import SIZES, RoomKind, Size
 from craft_envs.alfworld.scenes import VERSION, Scene, scenes
 from craft_envs.draw import Draw
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.types import Task
 
 ENV_ID: Final = "craft/ALFWorld-v0"
@@ -86,7 +86,7 @@ class BundledSource:
             raise ConfigError(
                 f"unknown split {shown(split)}",
                 where=f"bundled ALFWorld data, size {self._size!r}",
-                remedy=did_you_mean(str(split), SPLITS) or f"use one of {', '.join(SPLITS)}",
+                remedy=one_of(split, SPLITS),
             )
         return self._ids[split]
 
@@ -143,7 +143,7 @@ def bundled_source(size: Size) -> BundledSource:
         raise ConfigError(
             f"unknown size {shown(size)}",
             where="bundled ALFWorld data",
-            remedy=did_you_mean(str(size), SIZES) or f"use one of {', '.join(SIZES)}",
+            remedy=one_of(size, SIZES),
         )
     return _source(size)
 

@@ -16,7 +16,7 @@ from craft_envs.alfworld.facts import GameFacts
 from craft_envs.alfworld.origin import SPLITS, Origin, candidates, holds_games
 from craft_envs.alfworld.store import FORMAT, GameStore, Row
 from craft_envs.data import cache_root, data_root
-from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, did_you_mean, shown
+from craft_envs.errors import ConfigError, DataMismatch, DataNotFound, one_of, shown
 from craft_envs.types import Task
 
 ENV_ID: Final = "craft/ALFWorld-v0"
@@ -73,7 +73,7 @@ class OfficialSource:
             raise ConfigError(
                 f"unknown split {shown(split)}",
                 where=f"official ALFWorld data, {self._store.path}",
-                remedy=did_you_mean(str(split), self._ids) or f"use one of {', '.join(self._ids)}",
+                remedy=one_of(split, self._ids),
             )
         return self._ids[split]
 

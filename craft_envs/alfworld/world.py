@@ -12,7 +12,7 @@ from craft_envs.alfworld.engine import AlfSession
 from craft_envs.alfworld.facts import GameFacts
 from craft_envs.alfworld.game import Game, compile_game
 from craft_envs.core import Session
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.types import Task, TaskSource
 
 MAX_STEPS = 50
@@ -154,5 +154,5 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(
             f"{name} is {shown(value)}",
-            remedy=did_you_mean(str(value), known) or f"use one of {', '.join(known)}",
+            remedy=one_of(value, known),
         )

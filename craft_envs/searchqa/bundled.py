@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from craft_envs.data import atomic_write, cache_root
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.searchqa.corpus import MemoryCorpus, Passage, hash_documents
 from craft_envs.searchqa.generate import SPLITS, Generated, generate
 from craft_envs.searchqa.generate_entities import SIZE_NAMES, Size
@@ -65,7 +65,7 @@ def bundled_questions(split: str, size: str = "full") -> Sequence[Question]:
         raise ConfigError(
             f"unknown split {shown(split)}",
             where=f"bundled Search-QA data, size {size!r}",
-            remedy=did_you_mean(str(split), SPLITS) or f"use one of {', '.join(SPLITS)}",
+            remedy=one_of(split, SPLITS),
         )
     return found[split]
 
@@ -82,7 +82,7 @@ def _known(size: str) -> Size:
         raise ConfigError(
             f"unknown size {shown(size)}",
             where="bundled Search-QA data",
-            remedy=did_you_mean(str(size), SIZE_NAMES) or f"use one of {', '.join(SIZE_NAMES)}",
+            remedy=one_of(size, SIZE_NAMES),
         )
     return size
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 
 if TYPE_CHECKING:
     from craft_envs.searchqa.retrievers.protocol import Retrieved
@@ -91,6 +91,6 @@ def layout_of(name: object) -> Layout:
     if layout is None:
         raise ConfigError(
             f"obs_format is {shown(name)}",
-            remedy=did_you_mean(str(name), LAYOUTS) or f"use one of {', '.join(LAYOUTS)}",
+            remedy=one_of(name, LAYOUTS),
         )
     return layout

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from craft_envs.errors import ConfigError, DataMismatch, did_you_mean, shown
+from craft_envs.errors import ConfigError, DataMismatch, one_of, shown
 from craft_envs.searchqa.questions import Question
 from craft_envs.types import Task
 
@@ -110,7 +110,7 @@ class QuestionSource:
         if split not in self._loaders:
             raise ConfigError(
                 f"{ENV_ID} has no split {shown(split)} in this data",
-                remedy=did_you_mean(str(split), self._loaders) or f"use one of {', '.join(self._loaders)}",
+                remedy=one_of(split, self._loaders),
             )
         with self._lock:
             if split not in self._questions:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from craft_envs.core import Outcome, Session
-from craft_envs.errors import ConfigError, EnvFailure, RetrieverUnavailable, did_you_mean, shown
+from craft_envs.errors import ConfigError, EnvFailure, RetrieverUnavailable, one_of, shown
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.layouts import layout_of
 from craft_envs.searchqa.retrievers.encoders import check_encoder
@@ -293,5 +293,5 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(
             f"{name} is {shown(value)}",
-            remedy=did_you_mean(str(value), known) or f"use one of {', '.join(known)}",
+            remedy=one_of(value, known),
         )

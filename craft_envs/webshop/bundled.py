@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final, Literal, cast
 
 from craft_envs.draw import Draw
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.webshop.catalogue import MemoryCatalogue
 from craft_envs.webshop.generate import SHAPES, VERSION, Made, ShapeName, products
 from craft_envs.webshop.generate_goals import goals
@@ -136,5 +136,5 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise ConfigError(
             f"{name} is {shown(value)}",
             where="bundled WebShop data",
-            remedy=did_you_mean(str(value), known) or f"use one of {', '.join(known)}",
+            remedy=one_of(value, known),
         )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.types import Task
 from craft_envs.webshop.product import Catalogue, Goal
 
@@ -76,7 +76,7 @@ class ShopTasks:
             raise ConfigError(
                 f"unknown split {shown(split)}",
                 where="WebShop data",
-                remedy=did_you_mean(str(split), self._ids) or f"use one of {', '.join(self._ids)}",
+                remedy=one_of(split, self._ids),
             )
         return self._ids[split]
 

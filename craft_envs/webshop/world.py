@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from craft_envs.data import data_root
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.progress import TerminalProgress
 from craft_envs.search.hits import Searcher
 from craft_envs.webshop.product import Catalogue, document_text
@@ -246,5 +246,5 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(
             f"{name} is {shown(value)}",
-            remedy=did_you_mean(str(value), known) or f"use one of {', '.join(known)}",
+            remedy=one_of(value, known),
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 from craft_rl.agent.parse import FORMS, SEARCH_FORMS, THINKS, Form, Think
 from craft_rl.agent.templates import SPEAKS_SEARCH, TEMPLATES
 from craft_rl.types import Message, ParseOutcome
@@ -45,7 +45,7 @@ class PromptSettings:
         if self.template not in TEMPLATES:
             raise ConfigError(
                 f"no prompt template {self.template!r}",
-                remedy=f"{did_you_mean(self.template, TEMPLATES)} use one of {', '.join(TEMPLATES)}".strip(),
+                remedy=one_of(self.template, TEMPLATES),
             )
         for name, value, known in (
             ("history", self.history, HISTORIES),

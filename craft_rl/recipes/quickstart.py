@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 from craft_envs.registration import entry_of
 from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes import alfworld, amr_sd, arca, craft, ibpo, searchqa, webshop
@@ -58,7 +58,7 @@ def quickstart_recipe(name: str) -> QuickstartConfig:
         ConfigError: no such recipe.
     """
     if name not in QUICKSTARTS:
-        remedy = f"{did_you_mean(name, QUICKSTARTS)} use one of {', '.join(QUICKSTARTS)}".strip()
+        remedy = one_of(name, QUICKSTARTS)
         raise ConfigError(f"no quickstart recipe {name!r}", remedy=remedy)
     return QUICKSTARTS[name]()
 

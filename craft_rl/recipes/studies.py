@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from craft_envs.errors import ConfigError, did_you_mean
+from craft_envs.errors import ConfigError, one_of
 from craft_rl.study.settings import StudyConfig
 
 _SDAR = ("grpo", "gigpo", "grpo_opsd", "skill_sd", "rlsd", "sdar")
@@ -49,6 +49,6 @@ def study_of(name: str, recipe: str | None = None) -> StudyConfig:
         ConfigError: no such study or recipe.
     """
     if name not in STUDIES:
-        remedy = f"{did_you_mean(name, STUDIES)} use one of {', '.join(STUDIES)}".strip()
+        remedy = one_of(name, STUDIES)
         raise ConfigError(f"no study {name!r}", remedy=remedy)
     return StudyConfig(name=name, recipe=recipe or READING, variants=STUDIES[name])

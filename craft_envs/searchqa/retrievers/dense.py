@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, one_of, shown
 from craft_envs.search.hits import Hit, checked
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.retrievers.encoders import Encoder, Vectors, clean_text, load_encoder
@@ -154,7 +154,7 @@ def _flat_index(vectors: HalfVectors, backend: str) -> Any:
     if backend not in _BACKENDS:
         raise ConfigError(
             f"backend is {shown(backend)}",
-            remedy=did_you_mean(str(backend), _BACKENDS) or f"use one of {', '.join(_BACKENDS)}",
+            remedy=one_of(backend, _BACKENDS),
         )
     if backend == "numpy":
         return None

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from craft_envs.errors import ConfigError, did_you_mean, shown
+from craft_envs.errors import ConfigError, did_you_mean, one_of, shown
 from craft_envs.search.hits import Searcher
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.retrievers.bm25 import bm25_retriever, bm25_searcher
@@ -31,7 +31,7 @@ def make_retriever(name: str, corpus: Corpus | None = None, **options: Any) -> R
     if name not in _MAKERS:
         raise ConfigError(
             f"no retriever is called {shown(name)}",
-            remedy=did_you_mean(str(name), _MAKERS) or f"use one of {', '.join(_MAKERS)}",
+            remedy=one_of(name, _MAKERS),
         )
     maker = _MAKERS[name]
     known = [option for option in inspect.signature(maker).parameters if option != "corpus"]
