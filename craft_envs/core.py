@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import gymnasium as gym
 
-from craft_envs.errors import ConfigError, EnvFailure, did_you_mean, shown
+from craft_envs.errors import ConfigError, EnvFailure, did_you_mean, one_of, shown
 from craft_envs.spaces import TextSpace
 from craft_envs.types import StepInfo, Task, TaskSource
 
@@ -340,10 +340,8 @@ def split_task_ids(tasks: TaskSource, split: str) -> Sequence[str]:
     """
     known = tasks.splits()
     if split not in known:
-        near = did_you_mean(str(split), known)
         raise ConfigError(
-            f"{tasks.env_id} has no split {shown(split)} in this data",
-            remedy=f"{near} use one of {', '.join(known)}".strip(),
+            f"{tasks.env_id} has no split {shown(split)} in this data", remedy=one_of(split, known)
         )
     ids = tasks.task_ids(split)
     if not len(ids):

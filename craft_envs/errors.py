@@ -93,11 +93,27 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def one_of(value: object, known: Collection[str]) -> str:
-    """The remedy for a name that is not known: the nearest ones, else all.
+    """The remedy for a name that is not known: the nearest ones, then all.
 
-    Example: ``one_of("trian", ["train", "test"])`` gives ``did you mean 'train'?``
+    Example: ``one_of("trian", ["train", "test"])`` gives ``did you mean 'train'? use one of train, test``
     """
-    return did_you_mean(str(value), known) or f"use one of {', '.join(known)}"
+    return f"{did_you_mean(str(value), known)} use one of {', '.join(known)}".strip()
+
+
+def check_one_of(name: str, value: object, known: Collection[str], *, where: str = "") -> None:
+    """Refuse a value that is none of ``known``.
+
+    Args:
+        name: of the setting.
+        value: as it was given.
+        known: what it may be.
+        where: see ``CraftError``.
+
+    Raises:
+        ConfigError: it is another.
+    """
+    if value not in known:
+        raise ConfigError(f"{name} is {shown(value)}", where=where, remedy=one_of(value, known))
 
 
 def shown(value: object, limit: int = 120) -> str:

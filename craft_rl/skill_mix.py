@@ -66,19 +66,21 @@ class SkillMix:
                 remedy="raise it, or drop the bank",
             )
         elif self.knowing == 1 and self.untold != "novice":
-            raise self._no_effect("untold", "skill_mix.knowing is 1, the usual agent plays all")
+            raise self._no_effect("untold", "skill_mix.knowing is 1, the usual agent plays all", "lower that")
         elif self.share == 1 and self.knowing:
-            raise self._no_effect("knowing", "skill_mix.share is 1, all have skills")
+            raise self._no_effect("knowing", "skill_mix.share is 1, all have skills", "lower that")
         if self.reading.control != "none":
             raise ConfigError(
                 f"setting skill_mix.reading.control is {self.reading.control!r}",
                 remedy="use skill_mix.decoys for demonstrations with text that is no advice",
             )
 
-    def _no_effect(self, name: str, why: str = "no bank is named") -> ConfigError:
+    def _no_effect(
+        self, name: str, why: str = "no bank is named", cure: str = "name skill_mix.bank"
+    ) -> ConfigError:
         return ConfigError(
             f"setting skill_mix.{name}={getattr(self, name)!r} would have no effect: {why}",
-            remedy=f"drop skill_mix.{name}, or change that",
+            remedy=f"{cure}, or drop skill_mix.{name}",
         )
 
 

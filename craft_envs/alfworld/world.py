@@ -12,7 +12,7 @@ from craft_envs.alfworld.engine import AlfSession
 from craft_envs.alfworld.facts import GameFacts
 from craft_envs.alfworld.game import Game, compile_game
 from craft_envs.core import Session
-from craft_envs.errors import ConfigError, one_of, shown
+from craft_envs.errors import ConfigError, check_one_of, shown
 from craft_envs.types import Task, TaskSource
 
 MAX_STEPS = 50
@@ -109,8 +109,8 @@ def load_world(
         DataNotFound: the official files are not there.
         DataMismatch: they are damaged or incomplete.
     """
-    _one_of("data", data, _DATA)
-    _one_of("backend", backend, _BACKENDS)
+    check_one_of("data", data, _DATA)
+    check_one_of("backend", backend, _BACKENDS)
     if data == "bundled" and data_dir is not None:
         raise ConfigError(
             "data_dir is given for bundled data, which needs no files", remedy='use data="official"'
@@ -148,11 +148,3 @@ def _source(data: str, size: str, folder: Path | None) -> GameSource:
     from craft_envs.alfworld.rooms import Size
 
     return bundled_source(cast(Size, size))
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(
-            f"{name} is {shown(value)}",
-            remedy=one_of(value, known),
-        )

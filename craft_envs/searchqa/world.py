@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from craft_envs.core import Outcome, Session
-from craft_envs.errors import ConfigError, EnvFailure, RetrieverUnavailable, one_of, shown
+from craft_envs.errors import ConfigError, EnvFailure, RetrieverUnavailable, check_one_of, shown
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.layouts import layout_of
 from craft_envs.searchqa.retrievers.encoders import check_encoder
@@ -158,11 +158,11 @@ def load_world(
         DataNotFound: the official files are not there.
         DataMismatch: they are damaged.
     """
-    _one_of("data", data, _DATA)
-    _one_of("protocol", protocol, tuple(PROTOCOLS))
-    _one_of("scoring", scoring, ("strict", "compat"))
-    _one_of("reward", reward, ("em", "f1"))
-    _one_of("on_retrieval_error", on_retrieval_error, ("raise", "observe"))
+    check_one_of("data", data, _DATA)
+    check_one_of("protocol", protocol, tuple(PROTOCOLS))
+    check_one_of("scoring", scoring, ("strict", "compat"))
+    check_one_of("reward", reward, ("em", "f1"))
+    check_one_of("on_retrieval_error", on_retrieval_error, ("raise", "observe"))
     layout_of(obs_format)
     if data == "bundled":
         for name, value in (("data_dir", data_dir), ("questions", questions), ("corpus", corpus)):
@@ -171,7 +171,7 @@ def load_world(
                     f"{name} is given for bundled data, which has its own", remedy='use data="official"'
                 )
     else:
-        _one_of("questions", questions or "answerable", _QUESTIONS)
+        check_one_of("questions", questions or "answerable", _QUESTIONS)
         if size != "full":
             raise ConfigError(f"official data come in one size, size is {shown(size)}", remedy="leave it out")
     if (retriever == "http") != (retriever_url is not None):
@@ -287,11 +287,3 @@ def _topk(value: int | str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000:
         raise ConfigError(f"topk is {shown(value)}", remedy="give a whole number from 1 to 1000")
     return value
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(
-            f"{name} is {shown(value)}",
-            remedy=one_of(value, known),
-        )

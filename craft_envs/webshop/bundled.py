@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final, Literal, cast
 
 from craft_envs.draw import Draw
-from craft_envs.errors import ConfigError, one_of, shown
+from craft_envs.errors import check_one_of
 from craft_envs.webshop.catalogue import MemoryCatalogue
 from craft_envs.webshop.generate import SHAPES, VERSION, Made, ShapeName, products
 from craft_envs.webshop.generate_goals import goals
@@ -88,8 +88,8 @@ class BundledShop:
         Raises:
             ConfigError: there is no such split or register.
         """
-        _one_of("split", split, SPLITS)
-        _one_of("register", register, REGISTERS)
+        check_one_of("split", split, SPLITS, where="bundled WebShop data")
+        check_one_of("register", register, REGISTERS, where="bundled WebShop data")
         return self._goals[split, register]
 
     @cached_property
@@ -122,19 +122,10 @@ def bundled_shop(size: str = "full") -> BundledShop:
     Raises:
         ConfigError: the size is unknown.
     """
-    _one_of("size", size, tuple(SHAPES))
+    check_one_of("size", size, tuple(SHAPES), where="bundled WebShop data")
     return _shop(cast(ShapeName, size))
 
 
 @cache
 def _shop(size: ShapeName) -> BundledShop:
     return BundledShop(size)
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(
-            f"{name} is {shown(value)}",
-            where="bundled WebShop data",
-            remedy=one_of(value, known),
-        )

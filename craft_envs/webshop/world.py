@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from craft_envs.data import data_root
-from craft_envs.errors import ConfigError, one_of, shown
+from craft_envs.errors import ConfigError, check_one_of, shown
 from craft_envs.progress import TerminalProgress
 from craft_envs.search.hits import Searcher
 from craft_envs.webshop.product import Catalogue, document_text
@@ -113,11 +113,11 @@ def load_world(
         DataMismatch: they are damaged.
         OSError: the cache folder cannot be written.
     """
-    _one_of("data", data, _DATA)
-    _one_of("goals", goals, _REGISTERS)
-    _one_of("compat", compat, COMPATS)
-    _one_of("engine", engine, _ENGINES)
-    _one_of("observation", observation, OBSERVATIONS)
+    check_one_of("data", data, _DATA)
+    check_one_of("goals", goals, _REGISTERS)
+    check_one_of("compat", compat, COMPATS)
+    check_one_of("engine", engine, _ENGINES)
+    check_one_of("observation", observation, OBSERVATIONS)
     if data == "bundled" and data_dir is not None:
         raise ConfigError(
             "data_dir is given for bundled data, which needs no files", remedy='use data="official"'
@@ -239,12 +239,4 @@ def _check_products(products: object, data: str, size: str) -> None:
     if not isinstance(products, int) or isinstance(products, bool) or not _FEWEST <= products <= _MOST:
         raise ConfigError(
             f"products is {shown(products)}", remedy=f"give a whole number from {_FEWEST} to {_MOST}"
-        )
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(
-            f"{name} is {shown(value)}",
-            remedy=one_of(value, known),
         )

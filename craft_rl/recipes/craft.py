@@ -15,7 +15,7 @@ from craft_rl.recipes.under_method import under_method
 
 
 def small() -> QuickstartConfig:
-    """Small houses: ten minutes on two cores.
+    """Small houses: about ten minutes on one core.
 
     Most of the untold demonstrations are of the scripted player, so that the policy begins with something to
     lose, while its teacher, told where things are, is still better.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from craft_envs.errors import ConfigError, one_of, shown
+from craft_envs.errors import ConfigError, check_one_of, shown
 from craft_envs.search.hits import Hit, checked
 from craft_envs.searchqa.corpus import Corpus
 from craft_envs.searchqa.retrievers.encoders import Encoder, Vectors, clean_text, load_encoder
@@ -151,11 +151,7 @@ def dense_retriever(
 
 
 def _flat_index(vectors: HalfVectors, backend: str) -> Any:
-    if backend not in _BACKENDS:
-        raise ConfigError(
-            f"backend is {shown(backend)}",
-            remedy=one_of(backend, _BACKENDS),
-        )
+    check_one_of("backend", backend, _BACKENDS)
     if backend == "numpy":
         return None
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # tells at length which build it has found

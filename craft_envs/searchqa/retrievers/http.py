@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from craft_envs.errors import ConfigError, RetrieverUnavailable, one_of, shown
+from craft_envs.errors import ConfigError, RetrieverUnavailable, check_one_of, shown
 from craft_envs.search.hits import checked
 from craft_envs.searchqa.corpus import split_contents
 from craft_envs.searchqa.retrievers.protocol import Retrieved
@@ -64,11 +64,7 @@ class HttpRetriever:
     ) -> None:
         """See the class; nothing is sent yet."""
         _check_url(url)
-        if dialect not in _DIALECTS:
-            raise ConfigError(
-                f"dialect is {shown(dialect)}",
-                remedy=one_of(dialect, _DIALECTS),
-            )
+        check_one_of("dialect", dialect, _DIALECTS)
         for name, value in (("timeout_s", timeout_s), ("total_s", total_s), ("attempts", attempts)):
             if not (math.isfinite(value) and value > 0) or (name == "attempts" and value != int(value)):
                 raise ConfigError(f"{name} is {value}", remedy="give a positive number")

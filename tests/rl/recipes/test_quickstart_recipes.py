@@ -120,10 +120,8 @@ def test_every_setting_can_be_changed() -> None:
 
 def test_an_unknown_recipe_stops_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quickstart", "--recipe", "offical"]) == 2
-    assert "did you mean 'official'" in capsys.readouterr().err
-    assert main(["quickstart", "--recipe", "kitchen"]) == 2
     said = capsys.readouterr().err
-    assert "use one of small, " in said and "webshop-official" in said
+    assert "did you mean 'official'" in said and "use one of small, " in said and "webshop-official" in said
     with pytest.raises(ConfigError):
         quickstart_recipe("")
 

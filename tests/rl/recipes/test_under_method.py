@@ -39,6 +39,10 @@ def test_the_default_quickstart_takes_a_method_on_its_command_line() -> None:
     assert plain.train.kl_coef == default.train.kl_coef > 0  # what was polarised stays
     assert parse(["--train.method=sdar"]).train.distill.coef == METHODS["sdar"].defaults["distill"].coef
     assert parse(["--recipe", "small-craft", "--train.method", "craft"]) == default
+    skilled = ["--recipe", "small-skills", "--train.method"]
+    assert parse([*skilled, "craft"]).train == under_method(quickstart_recipe("small-skills"), "craft")
+    sdar = parse([*skilled, "sdar", "--train.skills=alfworld"]).train
+    assert sdar.distill.coef == 0.01 and sdar.kl_coef == 0.0 and sdar.reward_scale == 1.0
 
 
 def test_a_recipe_without_skills_has_them_named(tmp_path: Path) -> None:
