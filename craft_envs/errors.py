@@ -75,6 +75,10 @@ class EngineFailure(CraftError):
     """Raised when a model engine cannot complete a request."""
 
 
+class OutputNotFinite(EngineFailure):
+    """Raised when a model's output is nan or infinite: weights or dtype are at fault, not the request."""
+
+
 class CheckpointMismatch(CraftError):
     """Raised when a checkpoint does not belong to the run that opens it, or is incomplete."""
 

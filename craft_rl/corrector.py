@@ -162,6 +162,8 @@ class Corrector:
             edited[name] = _by_step(flat, attempt.steps)
         judged = [entry for entries in by_attempt.values() for entry in entries]
         metrics = self._metrics(judged, groups, edited, distances)
+        if config.ibpo.clamp:
+            metrics["ibpo/clamp_rate"] = 0.0  # until something is learned
         return Corrections(config.ibpo, returns, edited, metrics)
 
     def state(self) -> dict[str, float]:

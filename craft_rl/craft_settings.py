@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,7 +40,7 @@ class ControllerConfig(ControllerSettings):
                 raise ConfigError(
                     f"setting controller.{name} is {getattr(self, name)!r}", remedy="give a share in [0, 1]"
                 )
-        if self.warmup < 0:
+        if not self.warmup >= 0:
             raise ConfigError(f"setting controller.warmup is {self.warmup!r}", remedy="give a number from 0")
 
 
@@ -70,8 +71,9 @@ class CraftConfig(CreditSettings):
     theta_kl: float = 0.0
     """``|c|`` up to which the polarised KL is neutral."""
     control: Control = "none"
-    """``shuffled_siblings``: compare with trajectories of other tasks. ``no_gap``: as if the teacher agreed
-    everywhere, so none is asked. ``fallback_everywhere``: never compare (the paper's ablation A6)."""
+    """``shuffled_siblings``: compare with trajectories of other tasks, where groups have a signal.
+    ``no_gap``: as if the teacher agreed everywhere, so none is asked. ``fallback_everywhere``: never compare
+    (the paper's ablation A6)."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range, contradictions."""
@@ -80,7 +82,7 @@ class CraftConfig(CreditSettings):
         except ValueError as error:
             raise ConfigError(str(error), where="craft", remedy=_CARD) from None
         for name, low in (("coef", 0.0), ("theta_kl", 0.0), ("beta_pos", 0.0), ("beta_neg", 0.0)):
-            if not getattr(self, name) >= low:
+            if not low <= getattr(self, name) < math.inf:
                 raise ConfigError(
                     f"setting craft.{name} is {getattr(self, name)!r}", remedy=f"give a number from {low:g}"
                 )
@@ -162,8 +164,10 @@ class CringeConfig:
         """Refuse values out of range."""
         if self.k < 1:
             raise ConfigError(f"setting cringe.k is {self.k!r}", remedy="give a whole number from 1")
-        if self.coef < 0 or self.theta < 0:
-            raise ConfigError("cringe.coef or cringe.theta is below 0", remedy="give numbers from 0")
+        if not 0 <= self.theta <= 1:
+            raise ConfigError(f"setting cringe.theta is {self.theta!r}", remedy="give a share in [0, 1]")
+        if not 0 <= self.coef < math.inf:
+            raise ConfigError(f"setting cringe.coef is {self.coef!r}", remedy="give a number from 0")
 
 
 def check_craft(

@@ -75,6 +75,8 @@ class CreditDriver:
         """
         started = time.perf_counter()
         gap = torch.from_numpy(token_gap(batch)[batch.loss_mask]).double()
+        if self.config.craft.control == "no_gap":
+            gap = torch.zeros_like(gap)  # SDAR's term, if kept, may have asked a teacher
         if self.config.method == "craft":
             batch, metrics = self._credit(batch, gap, trajectories, update)
         else:
@@ -159,7 +161,8 @@ def batch_slots(
         batch: packed sequences.
         trajectories: those that it was packed from; read for ``anchor`` alone.
         align: which tokens are compared.
-        dealt: deal the trajectories out to the groups by chance first, keeping the groups' sizes.
+        dealt: deal the trajectories out to the groups by chance first, keeping the groups' sizes. Groups
+            whose advantages are all 0 stay as they are: they have no credit to give or to get.
 
     Returns:
         [M] slots, [M] indices of trajectories, int64.
@@ -174,9 +177,11 @@ def batch_slots(
     groups = {name: i for i, name in enumerate(dict.fromkeys(batch.group_ids))}
     group_of = np.zeros(len(names), dtype=np.int64)
     group_of[rows] = [groups[name] for name in batch.group_ids]
-    if dealt is not None:
-        group_of = group_of[dealt.permutation(len(group_of))]
     owner = np.repeat(rows, counts)
+    if dealt is not None:
+        uneven = np.unique(group_of[owner[of[batch.advantages[positions] != 0]]])
+        dealing = np.flatnonzero(np.isin(group_of, uneven))
+        group_of[dealing] = group_of[dealt.permutation(dealing)]
     steps = np.array([step for ids in batch.step_ids for step in ids], dtype=np.int64)
     anchor = np.zeros_like(steps)
     if align == "anchor":

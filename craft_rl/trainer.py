@@ -35,7 +35,7 @@ from craft_rl.rollout.episode import RolloutProfile
 from craft_rl.rollout.scheduler import collect, group_specs, grouped
 from craft_rl.task_order import TaskOrder
 from craft_rl.teacher import Teacher
-from craft_rl.tokens.finite import refuse_unusable
+from craft_rl.tokens.finite import refuse_unusable, refusing
 from craft_rl.tokens.pack import pack
 from craft_rl.types import Group, LossReport, Trajectory
 from craft_rl.update import Learned, Learner, needed_sequences
@@ -154,7 +154,7 @@ class Trainer:
         Raises:
             ConfigError: the folder already holds a run and ``resume`` is off.
             CheckpointMismatch: the checkpoint belongs to another configuration, data set or start.
-            CraftError: the disk is full, or a gradient is not finite.
+            CraftError: the disk is full, a log-prob or a gradient is not finite.
         """
         last = checkpoints.latest(self.folder)
         offset = 0
@@ -205,11 +205,11 @@ class Trainer:
             max_steps=config.world.max_steps,
         )
         profile = RolloutProfile()
-        trajectories = collect(
-            specs, self.world, self.engine, self.io, num_envs=config.num_envs, profile=profile
-        )
-        groups = grouped(trajectories)
-        corrections = self.corrector.correct(groups) if self.corrector is not None else None
+        with refusing(self.update):
+            played = (specs, self.world, self.engine, self.io)
+            trajectories = collect(*played, num_envs=config.num_envs, profile=profile, finite=True)
+            groups = grouped(trajectories)
+            corrections = self.corrector.correct(groups) if self.corrector is not None else None
         graded = grade(groups, config, corrections.returns if corrections is not None else None)
         learn_started = time.perf_counter()
         learned = self._learn(graded, corrections)

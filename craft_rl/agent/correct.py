@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
-from craft_rl.agent.parse import SEARCH_FORMS, Form, parse, tags_of
+from craft_rl.agent.parse import SEARCH_FORMS, Form, parse, tags_of, without_thought
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.types import Message
 
@@ -99,7 +99,7 @@ def correction_messages(
 
 
 def corrected_actions(response: str, *, form: Form) -> list[str]:
-    """Every action of a response, in order; empty when none can be read.
+    """Every action of a response outside of its thought, in order; empty when none can be read.
 
     Each tagged block is read by the form's own rule, so an action that a step could not express is none here.
 
@@ -107,7 +107,7 @@ def corrected_actions(response: str, *, form: Form) -> list[str]:
     ``["look", "go north"]``.
     """
     found = []
-    outside = _THOUGHT.sub("\n", response)
+    outside, _ = without_thought(response)
     for match in _BLOCK[form in SEARCH_FORMS].finditer(outside):
         read = parse(match.group(), form=form)
         if read.action:
@@ -125,5 +125,4 @@ def _blocks(form: Form) -> re.Pattern[str]:
     return re.compile("|".join(f"<{name}>[^<]*(?:<(?!/?{name}>)[^<]*)*</{name}>" for name in names))
 
 
-_THOUGHT = re.compile(r"<think>[^<]*(?:<(?!/think>)[^<]*)*(?:</think>|\Z)")
 _BLOCK = {False: _blocks("tags"), True: _blocks("search_tags")}

@@ -81,7 +81,7 @@ def parse(response: str, *, think: Think = "optional", form: Form = "tags", cut:
         return _parse_legacy(response, cut, LEGACY_TAILS[form])
     if form == "search_legacy":
         return _parse_search_legacy(response, cut)
-    outside, thought = _without_thought(response)
+    outside, thought = without_thought(response)
     if form == "search_tags":
         return _first_block(outside, cut, lacks_thought=think == "required" and not thought)
     opening = outside.find(ACTION_OPEN)
@@ -168,8 +168,8 @@ def _parse_search_legacy(response: str, cut: bool) -> Parsed:
     return Parsed("", ParseOutcome.cut_off if cut else ParseOutcome.no_action)
 
 
-def _without_thought(text: str) -> tuple[str, bool]:
-    """The text outside of thought, with whether there was a complete thought."""
+def without_thought(text: str) -> tuple[str, bool]:
+    """The text outside of thought (rule 1), with whether there was a complete thought."""
     opening, closing = text.find(THINK_OPEN), text.find(THINK_CLOSE)
     if opening < 0 and closing < 0:
         return text, False

@@ -6,6 +6,7 @@ rho_eff = clip(rho_ema - rho_target + 1/2, 0, 1), the identity at the documented
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ class ControllerSettings:
             (self.lambda_min, self.lambda_max, "lambda"),
             (self.mu_min, self.mu_max, "mu"),
         ):
-            if not 0 <= low <= high:
+            if not 0 <= low <= high < math.inf:
                 raise ValueError(f"The controller's {name} range must be 0 <= min <= max, got {low}, {high}.")
 
 

@@ -19,6 +19,7 @@ agrees with the policy gradient. Sums run over w_j (A_j - A_i), so equal advanta
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -67,9 +68,12 @@ class CreditSettings:
         """Refuse what has no meaning."""
         if self.variant not in VARIANTS:
             raise ValueError(f"Unknown credit {self.variant!r}; choose one of {', '.join(VARIANTS)}.")
-        if self.tau <= 0:
+        if not 0 < self.tau < math.inf:
             raise ValueError(f"The credit's tau must be above 0, got {self.tau}.")
-        if self.evidence_clip[0] > self.evidence_clip[1]:
+        if not 0 <= self.theta <= 1:
+            raise ValueError(f"The credit's theta must be in [0, 1], got {self.theta}.")
+        low, high = self.evidence_clip
+        if not 0 <= low <= high < math.inf:
             raise ValueError(f"The credit's evidence_clip must be (low, high), got {self.evidence_clip}.")
 
 

@@ -137,7 +137,11 @@ def align_steps(attempt: Sequence[Turn], correction: Sequence[Turn]) -> Alignmen
             edits += [Edit("del", k, -1) for k in own]
         else:
             inner = align(list(attempt[i].tokens), list(correction[j].tokens)).edits
-            edits += [Edit(op, own.start + at, -1 if of < 0 else after[j] + of) for op, at, of in inner]
+            edits += [
+                # before its first token stands none of this step, and the step before may be kept
+                Edit(op, -1 if at < 0 else own.start + at, -1 if of < 0 else after[j] + of)
+                for op, at, of in inner
+            ]
     return Alignment(before[-1], tuple(edits))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from craft_envs.errors import ConfigError, EngineFailure
+from craft_envs.errors import ConfigError, OutputNotFinite
 from craft_rl.engine.compatible import check_against_plain, refuse_other_caches
 from craft_rl.engine.plain import PlainEngine, check_requests
 from craft_rl.engine.protocol import Completion, Engine, EngineCounters, Request
@@ -329,11 +330,11 @@ class HFEngine:
             if work is None:
                 continue
             token, logprob = tokens[row], logprobs[row]
-            if logprob != logprob:
-                raise EngineFailure(
-                    "The model's output is not a number.",
+            if not math.isfinite(logprob):
+                raise OutputNotFinite(
+                    f"the model gave log-prob {logprob} to a sampled token",
                     where=f"request {work.request.request_id!r}, token {len(work.tokens) + 1}",
-                    remedy="Check the weights for NaN; after training, lower the learning rate.",
+                    remedy="check the weights for nan; try another dtype, or a lower learning rate",
                 )
             work.tokens.append(token)
             work.logprobs.append(logprob)

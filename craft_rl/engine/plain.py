@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from craft_envs.errors import EngineFailure
+from craft_envs.errors import EngineFailure, OutputNotFinite
 from craft_rl.engine.protocol import Completion, EngineCounters, Request
 from craft_rl.engine.sampling import Sampler
 
@@ -55,11 +56,11 @@ class PlainEngine:
             token, logprob = sampler(logits)
             tokens.append(int(token))
             logprobs.append(float(logprob))
-            if logprobs[-1] != logprobs[-1]:
-                raise EngineFailure(
-                    "The model's output is not a number.",
+            if not math.isfinite(logprobs[-1]):
+                raise OutputNotFinite(
+                    f"the model gave log-prob {logprobs[-1]} to a sampled token",
                     where=f"request {request.request_id!r}, token {len(tokens)}",
-                    remedy="Check the weights for NaN; after training, lower the learning rate.",
+                    remedy="check the weights for nan; try another dtype, or a lower learning rate",
                 )
             if tokens[-1] in request.stop_ids:
                 finish = "stop"

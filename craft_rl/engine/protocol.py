@@ -115,7 +115,8 @@ class Engine(Protocol):
 
         Raises:
             ValueError: two requests of one call belong to the same session.
-            EngineFailure: a prompt leaves no room for a single token, or the model's output is not finite.
+            EngineFailure: a prompt leaves no room for a single token.
+            OutputNotFinite: the model's output is nan or infinite.
         """
         ...
 

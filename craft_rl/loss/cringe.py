@@ -41,9 +41,16 @@ def rivals(logits: Tensor, tokens: Tensor, k: int = 5) -> Rivals:
     if k < 1 or size < 2:
         raise ValueError(f"CRINGE needs k >= 1 and a vocabulary of at least 2, got k={k}, V={size}.")
     others = logits.detach().scatter(-1, tokens.unsqueeze(-1), float("-inf"))
-    values, ids = torch.sort(others, dim=-1, descending=True, stable=True)
     count = min(k, size - 1)
-    return Rivals(ids[..., :count], torch.softmax(values[..., :count], -1))
+    values = others.topk(count, -1).values
+    # topk leaves the order of ties open: sort what reaches the last value, found in order of the id, again
+    flat = others.reshape(-1, size)
+    rows, columns = (~(flat < values.reshape(-1, count)[:, -1:])).nonzero(as_tuple=True)
+    order = flat[rows, columns].argsort(descending=True, stable=True)
+    order = order[rows[order].argsort(stable=True)]
+    starts = torch.searchsorted(rows, torch.arange(len(flat), device=rows.device))
+    first = order[starts.unsqueeze(1) + torch.arange(count, device=rows.device)]
+    return Rivals(columns[first].reshape(values.shape), torch.softmax(values, -1))
 
 
 def draw_rivals(found: Rivals, generator: torch.Generator) -> Tensor:

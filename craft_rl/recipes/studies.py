@@ -8,12 +8,24 @@ from craft_envs.errors import ConfigError, one_of
 from craft_rl.study.settings import StudyConfig
 
 _SDAR = ("grpo", "gigpo", "grpo_opsd", "skill_sd", "rlsd", "sdar")
+_ABLATIONS = {
+    "a1": "craft.controller=false craft.polarised=false",
+    "a2": "craft.polarised=false",
+    "a3": "craft.controller=false",
+    "a4": "craft.beta_pos=1 craft.beta_neg=1",
+    "a5-cold": "craft.tau=0.5",
+    "a5-hot": "craft.tau=2",
+    "a6": "craft.control=fallback_everywhere",
+    "a7": "craft.form=paper_swapped",
+}
+"""The paper's names -> settings; ``recipes/craft.py`` has the same as configurations."""
 STUDIES: Mapping[str, tuple[str, ...]] = {
     "sdar": _SDAR,
     "craft": (
         *_SDAR,
         "opsd",  # the teacher alone, no reward
         "sdar-1: method=sdar distill.coef=1",  # 100 times the published pull
+        "grpo-kl: method=grpo kl_coef=0.01",  # CRAFT has a KL, the others none
         "craft",  # credit "realised"
         "craft-1: method=craft craft.coef=1 craft.controller=false",
         "craft-paper: method=craft craft.variant=paper",
@@ -25,6 +37,11 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
         "craft-shuffled: method=craft craft.control=shuffled_siblings",
         "craft-no-gap: method=craft craft.control=no_gap",
         "craft-frozen: frozen=craft",
+    ),
+    "craft-ablations": (
+        "grpo",
+        "craft",
+        *(f"craft-{name}: method=craft {settings}" for name, settings in _ABLATIONS.items()),
     ),
     "sdar-controls": (
         "grpo",

@@ -112,6 +112,9 @@ def correct(
         settings: operator, ``max_new_tokens``.
         num_envs: most jobs at the same time.
         max_steps: step limit of an episode; ``None`` means the world's own.
+
+    Raises:
+        OutputNotFinite: the policy's output is nan or infinite.
     """
     run: Callable[..., list[Corrected]] = _rewrite if settings.operator == "rewrite" else _resume
     done: list[Corrected] = []
@@ -162,7 +165,7 @@ def _rewrite(
     requests = [_request(job, world, io, settings) for job in jobs]
     fitting = [r for r in requests if len(r.prompt_ids) + r.max_new_tokens <= engine.max_context]
     profile = RolloutProfile()
-    answered = iter(generate_each(fitting, engine, profile) if fitting else [])
+    answered = iter(generate_each(fitting, engine, profile, finite=True) if fitting else [])
     out = []
     for job, request in zip(jobs, requests, strict=True):
         if len(request.prompt_ids) + request.max_new_tokens > engine.max_context:
@@ -248,7 +251,7 @@ def _resume(
         episode = Episode(job.spec(max_steps), world, io, max_context=engine.max_context, profile=profile)
         episodes.append((episode, place, _repeat(episode, job.attempt.steps[: place + 1])))
     while going := [e for e, _, repeats in episodes if repeats and e.trajectory is None]:
-        advance(going, world, engine, profile)
+        advance(going, world, engine, profile, finite=True)
     return [_resumed(*entry) for entry in episodes]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from craft_envs.core import World, act_together
-from craft_envs.errors import ConfigError, EngineFailure
+from craft_envs.errors import ConfigError, EngineFailure, OutputNotFinite
 from craft_rl.agent.policy_io import PolicyIO
 from craft_rl.engine.protocol import Completion, Engine, Request
 from craft_rl.rollout.episode import Episode, EpisodeSpec, RolloutProfile, check_specs
@@ -29,6 +29,7 @@ def collect(
     on_done: Callable[[Trajectory], None] | None = None,
     seconds_limit: float | None = None,
     profile: RolloutProfile | None = None,
+    finite: bool = False,
 ) -> list[Trajectory]:
     """Play every spec; one trajectory each, in the order of the specs.
 
@@ -42,8 +43,11 @@ def collect(
         seconds_limit: wall time after which an episode ends as ``error_timeout``; looked at between steps.
             ``None`` means no limit.
         profile: counters to add to.
+        finite: stop where the model's output is nan or infinite, as training must; otherwise that episode
+            alone ends as ``error_engine``.
 
     Raises:
+        OutputNotFinite: see ``finite``.
         ConfigError: bad ``num_envs``, colliding specs, unknown task, or a context too small for one response.
     """
     if num_envs < 1:
@@ -82,7 +86,7 @@ def collect(
                 active = _without_ended(active, results, engine, on_done)
             if not active:
                 break
-            advance([episode for _, episode in active], world, engine, profile)
+            advance([episode for _, episode in active], world, engine, profile, finite=finite)
             active = _without_ended(active, results, engine, on_done)
     finally:
         for _, episode in active:
@@ -123,16 +127,17 @@ def grouped(trajectories: Sequence[Trajectory]) -> list[Group]:
     ]
 
 
-def advance(episodes: list[Episode], world: World, engine: Engine, profile: RolloutProfile) -> None:
-    """One round: every active episode gets its answer, or its failure."""
+def advance(
+    episodes: list[Episode], world: World, engine: Engine, profile: RolloutProfile, *, finite: bool
+) -> None:
+    """One round: every active episode gets its answer, or its failure; ``finite`` as in ``collect``."""
     together = hasattr(world, "act_many")
     acting: list[tuple[Episode, str]] = []
     requests = [episode.request for episode in episodes]
     assert all(request is not None for request in requests)
     version = engine.policy_version
-    for episode, answer in zip(
-        episodes, generate_each([r for r in requests if r], engine, profile), strict=True
-    ):
+    answers = generate_each([r for r in requests if r], engine, profile, finite=finite)
+    for episode, answer in zip(episodes, answers, strict=True):
         if isinstance(answer, EngineFailure):
             episode.fail(answer)
         elif together:
@@ -151,22 +156,27 @@ def advance(episodes: list[Episode], world: World, engine: Engine, profile: Roll
 
 
 def generate_each(
-    requests: list[Request], engine: Engine, profile: RolloutProfile
+    requests: list[Request], engine: Engine, profile: RolloutProfile, *, finite: bool
 ) -> list[Completion | EngineFailure]:
     """Completions in order; when the engine refuses the batch, each request is tried by itself.
 
     A request's result does not depend on its neighbours, so the repetition changes nothing for the others.
+
+    Raises:
+        OutputNotFinite: with ``finite``, the first time that the engine raises it.
     """
     started = time.perf_counter()
     profile.rounds += 1
     try:
         return list(engine.generate(requests))
     except EngineFailure as failure:
+        if finite and isinstance(failure, OutputNotFinite):
+            raise
         if len(requests) == 1:
             return [failure]
     finally:
         profile.seconds_engine += time.perf_counter() - started
-    return [generate_each([request], engine, profile)[0] for request in requests]
+    return [generate_each([request], engine, profile, finite=finite)[0] for request in requests]
 
 
 def _without_ended(

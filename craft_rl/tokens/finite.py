@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
-from craft_envs.errors import CraftError
+from craft_envs.errors import CraftError, OutputNotFinite
 from craft_rl.types import FloatArray, TokenBatch
+
+_REMEDY = (
+    "the weights are untouched, the last checkpoint is intact: resume from it; if it comes again, use "
+    "another dtype"
+)
+
+
+@contextmanager
+def refusing(update: int) -> Iterator[None]:
+    """Name the update in what an engine says about an output of nan or infinity.
+
+    Args:
+        update: number of updates before this one.
+
+    Raises:
+        OutputNotFinite: the engine did.
+    """
+    try:
+        yield
+    except OutputNotFinite as failure:
+        raise OutputNotFinite(
+            f"update {update} is refused: {failure.what}", where=failure.where, remedy=_REMEDY
+        ) from failure
 
 
 def refuse_unusable(batch: TokenBatch, logprobs: FloatArray, source: str, *, update: int) -> None:
@@ -32,6 +58,5 @@ def refuse_unusable(batch: TokenBatch, logprobs: FloatArray, source: str, *, upd
         + (f", as to {len(wrong) - 1} more" if len(wrong) > 1 else ""),
         where=f"trajectory {batch.trajectory_ids[row]}, step {batch.step_ids[row][part]}, token "
         f"{offset - int(batch.step_starts[row][part])}",
-        remedy="the weights are untouched, the last checkpoint is intact: resume from it; if it comes again, "
-        "use another dtype",
+        remedy=_REMEDY,
     )

@@ -42,9 +42,12 @@ def told(batch: TokenBatch) -> TokenBatch:
     return replace(batch, teacher_logprobs=np.where(batch.loss_mask, batch.behaviour_logprobs + noise, 0))
 
 
-def one_step(config: TrainConfig, *, state: ControllerState | None = None):
+def one_step(
+    config: TrainConfig, *, state: ControllerState | None = None, dtype: torch.dtype = torch.float32
+):
     """(learned, gradients, the batch that the loss saw, metrics of the driver)."""
     policy, learned = tiny_policy(), Learned()
+    policy.model.to(dtype)
     batch, trajectories = played(config)
     batch, driver, metrics, weights = told(batch), open_credit(config), {}, None
     if driver is not None:
@@ -52,6 +55,8 @@ def one_step(config: TrainConfig, *, state: ControllerState | None = None):
         weights = driver.weights
         batch, metrics = driver.assess(batch, trajectories, 0)
     own = learner(config, policy)
+    if own.reference is not None:
+        own.reference.to(dtype)
     columns = own.columns(batch, weights=weights)
     rows = list(range(len(batch)))
     spread = loss_weights(batch, rows, config.aggregation).to(torch.float32)
@@ -59,10 +64,11 @@ def one_step(config: TrainConfig, *, state: ControllerState | None = None):
     return learned, gradients(policy.model), batch, metrics
 
 
-def by_hand(config: TrainConfig, batch: TokenBatch, lam: float, mu: float):
+def by_hand(config: TrainConfig, batch: TokenBatch, lam: float, mu: float, dtype: torch.dtype):
     """The same sum, written down for one combination: what methods.md calls the baseline of each switch."""
     policy, craft = tiny_policy(), config.craft
     reference = tiny_policy(seed=1).model.eval()
+    policy.model.to(dtype), reference.to(dtype)
     weights = loss_weights(batch, range(len(batch)), config.aggregation).to(torch.float32)
     for micro in micro_batches(batch, config.micro_batch_tokens, range(len(batch))):
         ids, mask = torch.from_numpy(micro.token_ids), torch.from_numpy(micro.loss_mask)
@@ -94,15 +100,17 @@ def equal(a, b) -> bool:
 
 
 @pytest.mark.parametrize("micro", MICRO)
-@pytest.mark.parametrize("autocast", ["none", "bf16"])
+@pytest.mark.parametrize("numbers", ["float32", "autocast", "bfloat16"])
 @pytest.mark.parametrize("switches", EIGHT)
-def test_all_eight_combinations(switches, autocast, micro):
+def test_all_eight_combinations(switches, numbers, micro):
     credit, controller, polarised = switches
     state = ControllerState(updates=30, rho_ema=0.8)
+    autocast = "bf16" if numbers == "autocast" else "none"
+    dtype = torch.bfloat16 if numbers == "bfloat16" else torch.float32
     config = replace(pillars(*switches), autocast=autocast, micro_batch_tokens=MICRO[micro])
-    learned, found, batch, metrics = one_step(config, state=state)
+    learned, found, batch, metrics = one_step(config, state=state, dtype=dtype)
     lam, mu = state.weights(config.controller) if controller else (config.craft.coef, config.kl_coef)
-    assert equal(found, by_hand(config, batch, lam, mu))
+    assert equal(found, by_hand(config, batch, lam, mu, dtype))
     assert any(value.any() for value in found.values())
     # what is off leaves no trace
     assert (batch.credit is None) == (not any(switches)) == (not metrics)
@@ -111,7 +119,7 @@ def test_all_eight_combinations(switches, autocast, micro):
     assert learned.weighted["kl"] == pytest.approx(mu * learned.terms["kl"])
     if not any(switches):
         base = tiny_config(**PLAIN, autocast=autocast, micro_batch_tokens=MICRO[micro])
-        wanted, values, _, _ = one_step(base)
+        wanted, values, _, _ = one_step(base, dtype=dtype)
         assert equal(found, values)
         assert learned.terms == wanted.terms and learned.weighted == wanted.weighted
     if not controller and any(switches):  # a controller that cannot move is none
@@ -121,10 +129,10 @@ def test_all_eight_combinations(switches, autocast, micro):
             craft=replace(config.craft, controller=True),
             controller=ControllerConfig(mu_min=0.01, mu_max=0.01, **still),
         )
-        assert equal(found, one_step(frozen, state=state)[1])
+        assert equal(found, one_step(frozen, state=state, dtype=dtype)[1])
     if not polarised and any(switches):
         std = replace(config, craft=replace(config.craft, polarised=True, form="std"))
-        assert equal(found, one_step(std, state=state)[1])
+        assert equal(found, one_step(std, state=state, dtype=dtype)[1])
 
 
 def test_each_pillar_matters():

@@ -90,6 +90,7 @@ def test_the_clamp_bites_where_a_failure_has_a_positive_advantage() -> None:
     group = Group(group_id="g", trajectories=(made[0], failed, *made[2:]))
     fixed = differing(failed, 0, 250)
     corrections = weighed(group, {1: [fixed]}, mask=False)
+    assert corrections.metrics["ibpo/clamp_rate"] == 0.0  # every update has the key, learned from or not
     assert (
         corrections.returns["g/1"] == pytest.approx(0.8 + 0.6 * 0.5 * 0.2) and corrections.returns["g/1"] < 1
     )

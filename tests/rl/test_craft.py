@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from craft_envs.errors import ConfigError, CraftError
+from craft_envs.errors import ConfigError, CraftError, OutputNotFinite
 from craft_rl import trainer as trainer_module
 from craft_rl.checkpoint import latest
 from craft_rl.config import TrainConfig, fingerprint, from_mapping, to_mapping
@@ -19,6 +19,7 @@ from craft_rl.credit.siblings import ALIGNMENTS, integer_slots, token_slots
 from craft_rl.credit_driver import CreditDriver, batch_slots
 from craft_rl.distillation_settings import DistillConfig
 from craft_rl.grading import grade
+from craft_rl.models.load import load_policy
 from craft_rl.recipes import craft as recipes
 from craft_rl.report.jsonl import read_metrics
 from craft_rl.report.metrics import is_wall_clock
@@ -26,7 +27,7 @@ from craft_rl.teacher import Teacher
 from craft_rl.tokens.pack import pack
 from craft_rl.types import Group, TrajectoryStatus
 from tests.rl.tiny_teacher import teaching_trainer, tiny_teacher
-from tests.rl.tiny_training import made_group, made_trajectory, same_weights, tiny_config
+from tests.rl.tiny_training import made_group, made_trajectory, same_weights, tiny_config, tiny_trainer
 
 MOVING = ControllerConfig(warmup=0, alpha=0.5)
 
@@ -239,6 +240,37 @@ def test_shuffled_siblings_are_strangers():
     assert torch.equal(slots.unique(return_counts=True)[1], dealt.unique(return_counts=True)[1])
 
 
+def test_shuffled_siblings_leave_groups_without_a_signal_alone():
+    """Else strangers would give credit where the method itself has exactly none."""
+    config = craft(craft=CraftConfig(control="shuffled_siblings"))
+    groups = [made_group(name, [1, 0, 0, 1] if name in "ab" else [0, 0, 0, 0]) for name in "abcdef"]
+    graded = grade(groups, config)
+    batch = pack(graded.trajectories, graded.advantages)
+    out, metrics = CreditDriver(config).assess(batch, graded.trajectories, 0)
+    for row, name in enumerate(out.group_ids):
+        part = out.credit[out.sequence_starts[row] : out.sequence_starts[row + 1]]
+        assert part.any() <= (name in "ab")
+    plain = CreditDriver(craft()).assess(batch, graded.trajectories, 0)[1]
+    assert metrics["craft/credit_zero"] >= plain["craft/credit_zero"] >= 0.6
+    draws = [np.random.Generator(np.random.Philox(seed)) for seed in (1, 2)]
+    slots = [batch_slots(batch, graded.trajectories, "turn_token", dealt=dealt)[0] for dealt in draws]
+    assert not torch.equal(*slots)
+
+
+def test_without_gap_means_without_though_sdar_asks_a_teacher():
+    groups = [made_group(name, [1, 0, 0, 1]) for name in "ab"]
+    alone = craft(craft=CraftConfig(control="no_gap"), skills=None)
+    kept = craft(craft=CraftConfig(control="no_gap", keep_sdar=True), distill=DistillConfig(coef=0.01))
+    graded = grade(groups, alone)
+    batch = pack(graded.trajectories, graded.advantages)
+    noise = np.random.default_rng(0).normal(size=len(batch.token_ids)).astype(np.float32)
+    told = replace(batch, teacher_logprobs=np.where(batch.loss_mask, batch.behaviour_logprobs + noise, 0))
+    wanted, metrics = CreditDriver(alone).assess(batch, graded.trajectories, 0)
+    found, same = CreditDriver(kept).assess(told, graded.trajectories, 0)
+    assert found.credit.any() and np.array_equal(found.credit, wanted.credit)
+    assert same["craft/ess"] == metrics["craft/ess"]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("source", ["the engine", "the teacher"])
 def test_log_probs_that_are_no_numbers_stop_the_update(source, value, tmp_path, monkeypatch):
@@ -279,6 +311,29 @@ def test_log_probs_that_are_no_numbers_stop_the_update(source, value, tmp_path, 
     again = started(config, tmp_path)
     again.run(resume=True)
     assert again.update == 3 and isinstance(again.teacher, Teacher)
+
+
+@pytest.mark.parametrize("method", ["craft", "grpo"])
+def test_weights_that_give_no_numbers_stop_the_run_in_the_rollout(method, tmp_path):
+    """Nothing of them is learned from, saved, or takes the place of an older checkpoint."""
+    words = {"updates": 6, "checkpoint_every": 1, "keep_checkpoints": 2}
+
+    def spoil(row, _):
+        if row["update"] == 2:
+            with torch.no_grad():
+                next(trainer.policy.model.parameters()).fill_(math.nan)
+
+    if method == "craft":
+        trainer = started(craft(**words, minibatches=1), tmp_path, on_update=spoil)
+    else:
+        trainer = tiny_trainer(tiny_config(**words), tmp_path, on_update=spoil)
+    with pytest.raises(OutputNotFinite) as caught:
+        trainer.run()
+    said = str(caught.value)
+    assert "update 2 is refused" in said and "log-prob nan" in said and "request 'u2/" in said
+    kept = latest(tmp_path / "checkpoints")
+    assert kept.update == 2 and len(read_metrics(tmp_path / "metrics.jsonl")) == 2
+    assert all(torch.isfinite(value).all() for value in load_policy(kept.model).model.parameters())
 
 
 def test_recipes_are_runs():

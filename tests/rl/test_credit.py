@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+import craft_rl
 from craft_rl.advantage.gigpo import gigpo_advantages, step_advantages, step_groups
 from craft_rl.advantage.grpo import grpo_advantages
 from craft_rl.advantage.rlsd import rlsd_advantages
 from craft_rl.credit.adapter_residual import adapter_residual, concentration, salience_weights
+from craft_rl.credit.controller import ControllerSettings
 from craft_rl.credit.counterfactual import VARIANTS, CreditSettings, counterfactual_credit
-from craft_rl.credit.edits import align, edit_advantages, shaped_rewards
+from craft_rl.credit.edits import Turn, align, align_steps, edit_advantages, shaped_rewards
 from craft_rl.credit.siblings import ALIGNMENTS, token_slots
+from craft_rl.loss.cringe import rivals
 from craft_rl.loss.distill import divergences, sdar_loss
 from craft_rl.loss.gates import GATES, gate_values
+from craft_rl.report.credit_figure import measure
 
 SIBLINGS, TOKENS = 6, 5
 
@@ -203,6 +208,53 @@ def test_edits_of_whole_actions():
     found = align(attempt, ["go to desk 1", "take mug 2", "go to shelf 2"])
     assert found.distance == 1 and found.edited() == [False, True, False]
     assert align(attempt, attempt).distance == 0
+
+
+def test_an_insertion_never_reaches_back_into_a_kept_step():
+    attempt = [Turn("a", [1, 2]), Turn("b", [5, 7])]
+    found = align_steps(attempt, [Turn("a", [1, 2]), Turn("c", [9, 5, 7])])
+    assert found.distance == 1 and not any(found.edited(attach_insertions=True))
+    found = align_steps(attempt, [Turn("a", [1, 2]), Turn("c", [5, 9, 7])])
+    assert found.edited(attach_insertions=True) == [False, False, True, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_rivals_are_those_of_a_stable_sort(dtype, k):
+    """Ties, plenty of them in half precision, go by the id; cut off at the last place too."""
+    draw = torch.Generator().manual_seed(k)
+    logits = torch.randn(3, 7, 37, generator=draw, dtype=torch.float64)
+    logits[1] = logits[1].round()
+    logits = logits.to(dtype)
+    tokens = torch.randint(0, 37, (3, 7), generator=draw)
+    others = logits.scatter(-1, tokens.unsqueeze(-1), float("-inf"))
+    values, ids = torch.sort(others, dim=-1, descending=True, stable=True)
+    count = min(k, 36)
+    found = rivals(logits, tokens, k)
+    assert torch.equal(found.ids, ids[..., :count])
+    assert torch.equal(found.probabilities, torch.softmax(values[..., :count], -1))
+    broken = logits.index_fill(1, torch.tensor([2]), float("nan"))
+    assert torch.equal(rivals(broken, tokens, k).ids[:, 3:], found.ids[:, 3:])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"tau": math.nan}, {"tau": math.inf}, {"theta": -1.0}, {"theta": math.nan}, {"theta": 2.0}]
+    + [{"evidence_clip": clip} for clip in ((math.nan, 1.0), (0.8, math.inf), (1.2, 0.8), (-1.0, 1.0))],
+)
+def test_settings_without_a_meaning_are_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        CreditSettings(**settings)
+    with pytest.raises(ValueError, match="lambda"):
+        ControllerSettings(lambda_max=math.inf)
+
+
+def test_the_card_shows_what_the_figure_measures():
+    card = (Path(craft_rl.__file__).parent / "cards" / "craft.md").read_text()
+    for row in measure():
+        numbers = " | ".join(f"{value:+.2f}" for value in row.quadrants)
+        shares = f"{row.sign_correlation:+.2f} | {row.opposed:.1%} | {numbers} | {row.gate:.1%}"
+        assert f"| {row.rewards} | `{row.variant}` | {shares} |" in card
 
 
 def test_a_corrected_failure_is_never_reinforced():

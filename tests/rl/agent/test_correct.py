@@ -56,6 +56,8 @@ def test_what_cannot_be_read_is_left_out() -> None:
     assert corrected_actions("<action> </action><action>look", form="tags") == []
     assert corrected_actions("<action>a<action>b</action>", form="tags") == ["b"]
     assert corrected_actions("<think><action>a</action>", form="tags") == []
+    drafted = "perhaps <action>a</action>? no</think><action>b</action>"  # the prompt opened the thought
+    assert corrected_actions(drafted, form="tags") == ["b"]
     assert corrected_actions("<search></search><answer></answer>", form="search_tags") == ["answer[]"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def test_a_recipe_without_skills_has_them_named(tmp_path: Path) -> None:
         under_method(quickstart_recipe("small"), "grop")
 
 
+def test_the_ablations_of_the_paper_are_a_study() -> None:
+    trainings = study_of("craft-ablations", "small-skills").trainings
+    assert set(trainings) == {"grpo", "craft", *(f"craft-{name}" for name in craft.ABLATIONS)}
+    for name, pillars in craft.ABLATIONS.items():
+        assert trainings[f"craft-{name}"] == craft.with_pillars(trainings["craft"], pillars())
+
+
 def test_what_a_method_set_leaves_with_it() -> None:
     skilled = quickstart_recipe("small-skills").train
     sdar = under_method(quickstart_recipe("small-skills"), "sdar")
@@ -86,4 +94,5 @@ def test_the_study_of_craft_trains_as_the_recipes_do(recipe: str) -> None:
     assert trainings["craft-group-tilt"].craft == craft.group_tilt()
     assert trainings["craft-shuffled"].craft == craft.shuffled_siblings()
     assert trainings["craft-no-gap"].craft == craft.no_gap()
+    assert trainings["grpo-kl"] == replace(trainings["grpo"], kl_coef=trainings["craft"].kl_coef)
     assert set(trainings) == {text.partition(":")[0] for text in STUDIES["craft"]}
