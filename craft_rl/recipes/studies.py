@@ -23,6 +23,7 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
     "sdar": _SDAR,
     "craft": (
         *_SDAR,
+        "rlsd-irrelevant: method=rlsd teacher.control=irrelevant",
         "opsd",  # the teacher alone, no reward
         "sdar-1: method=sdar distill.coef=1",  # 100 times the published pull
         "grpo-kl: method=grpo kl_coef=0.01",  # CRAFT has a KL, the others none
