@@ -126,7 +126,8 @@ def _divides(config: TrainConfig) -> bool:
 
 
 def _estimate(scores: torch.Tensor, group: torch.Tensor, config: TrainConfig) -> torch.Tensor:
-    row = method(config.method)
-    if row.estimator == "rloo":
-        return rloo_advantages(scores, group)
-    return grpo_advantages(scores, group, divide_by_std=_divides(config))
+    match method(config.method).estimator:
+        case "rloo":
+            return rloo_advantages(scores, group)
+        case "grpo" | "gigpo":
+            return grpo_advantages(scores, group, divide_by_std=_divides(config))

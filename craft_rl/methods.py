@@ -20,7 +20,6 @@ from craft_rl.distillation_settings import DistillConfig, TeacherUse
 Estimator = Literal["grpo", "rloo", "gigpo"]
 Reweight = Callable[..., Tensor]
 """(advantages, log pi_old, log pi_T, weight=, clip=) -> token advantages; the same tensor at weight 0."""
-Term = Literal["policy", "kl", "entropy", "sdar", "skill_sd", "credit", "cringe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +36,6 @@ class Method:
     """File under ``craft_rl/advantage`` that turns scores into advantages."""
     divides_by_std: bool
     """Whether the estimator divides by the group's standard deviation unless told otherwise."""
-    terms: tuple[Term, ...]
-    """Loss terms that a setting may switch on."""
     teacher: TeacherUse = "none"
     """Where log-probs of the skill-conditioned teacher enter."""
     reweight: Reweight | None = None
@@ -73,7 +70,6 @@ METHODS: Mapping[str, Method] = {
             summary="Score minus the mean of the siblings, over their standard deviation.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             defaults=_PUBLISHED,
             paper="arXiv 2402.03300, DeepSeekMath",
         ),
@@ -82,7 +78,6 @@ METHODS: Mapping[str, Method] = {
             summary="Score minus the mean of the other siblings.",
             estimator="rloo",
             divides_by_std=False,
-            terms=("policy", "kl", "entropy"),
             defaults=_PUBLISHED | {"reward_scale": 1.0},
             paper="arXiv 2402.14740, Back to Basics",
         ),
@@ -91,7 +86,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO plus the step's return compared with others taken from the same state.",
             estimator="gigpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             defaults=_PUBLISHED,
             paper="arXiv 2505.10978, Group-in-Group Policy Optimization",
         ),
@@ -100,7 +94,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO with skills in the policy's own prompts; judged without them, with them beside.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             reads=True,
             defaults=_PUBLISHED,
             paper="arXiv 2605.15155, SDAR, its baseline Skill-GRPO",
@@ -110,7 +103,6 @@ METHODS: Mapping[str, Method] = {
             summary="The gated distillation term of SDAR alone, without the reward.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "sdar"),
             teacher="sdar",
             defaults=_PUBLISHED | {"policy_coef": 0.0, "distill": DistillConfig(coef=0.01)},
             paper="arXiv 2601.18734, OPSD, as the published SDAR code implements it",
@@ -120,7 +112,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO with the same pull on every token: SDAR whose gate is 0.5 everywhere.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "sdar"),
             teacher="sdar",
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=0.01, beta=0.0)},
             paper="arXiv 2605.15155, SDAR, its baseline GRPO+OPSD as the published code implements it",
@@ -130,7 +121,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO with a gated pull towards the policy's own skill-conditioned self.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "sdar"),
             teacher="sdar",
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=0.01)},
             paper="arXiv 2605.15155, Self-Distilled Agentic Reinforcement Learning",
@@ -140,7 +130,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO with the importance-weighted divergence from the skill-conditioned teacher.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "skill_sd"),
             teacher="skill_sd",
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=0.001)},
             paper="arXiv 2604.10674, Skill-SD, as the published SDAR code implements it",
@@ -150,7 +139,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO whose token advantages grow where the skill-conditioned teacher agrees.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             teacher="rlsd",
             reweight=rlsd_advantages,
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=0.5)},
@@ -161,7 +149,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO with a bonus on tokens that the skill-conditioned teacher finds more likely.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             teacher="advantages",
             reweight=amr_sd_advantages,
             defaults=_PUBLISHED | {"distill": DistillConfig(coef=1.0)},
@@ -172,7 +159,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO whose failures the policy corrects itself: shaped rewards, edited tokens.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             corrects=True,
             defaults=_PUBLISHED | {"ibpo": IbpoConfig(weight=0.6, mask=True)},
             paper="arXiv 2605.16302, Implicit Behavior Policy Optimization (abstract; the rest is ours)",
@@ -182,7 +168,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO on a LoRA policy whose tokens count as the adapter moves their hidden state.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy"),
             token_weights=True,
             defaults=_PUBLISHED,
             paper="arXiv 2606.00257, Adapter-Residual Credit Assignment",
@@ -192,7 +177,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO plus credit of single tokens, from siblings weighted by the teacher's preference.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "credit", "sdar"),
             teacher="craft",
             defaults=_PUBLISHED,
             paper="arXiv 2606.29476, CRAFT",
@@ -202,7 +186,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO against tokens that the teacher disapproves of, under CRAFT's controller.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "cringe"),
             teacher="cringe",
             defaults=_PUBLISHED,
             paper="arXiv 2606.29476, CRAFT, its baseline; the term is of ACL 2023, The CRINGE Loss",
@@ -212,7 +195,6 @@ METHODS: Mapping[str, Method] = {
             summary="GRPO against tokens that the teacher disapproves of, with constant weights.",
             estimator="grpo",
             divides_by_std=True,
-            terms=("policy", "kl", "entropy", "cringe"),
             teacher="cringe",
             defaults=_PUBLISHED,
             paper="arXiv 2606.29476, CRAFT, its baseline; the term is of ACL 2023, The CRINGE Loss",

@@ -78,12 +78,16 @@ class QuickstartConfig:
                 raise ConfigError(
                     f"{name}.seed is set, the quickstart has one seed", remedy="use seed instead"
                 )
-        for name in ("panels", "ladder"):
+        for name in ("panels", "ladder", "eval_seeds"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
-                raise ConfigError(f"{name} repeats a name: {', '.join(values)}", remedy="name each once")
-        if not self.panels:
-            raise ConfigError("no panel is named, so nothing would be evaluated", remedy="name at least one")
+                shown = ", ".join(map(str, values))
+                raise ConfigError(f"{name} repeats a value: {shown}", remedy="name each once")
+        for name in ("panels", "eval_seeds"):
+            if not getattr(self, name):
+                raise ConfigError(
+                    f"{name} is empty, so nothing would be evaluated", remedy="name at least one"
+                )
         for name in ("demonstrations", "tokenizer_tasks"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}", remedy="give at least 1")

@@ -38,7 +38,7 @@ class EvalSettings:
     """Evaluate an agent on a complete panel, without skills unless ``with_skills`` says so."""
 
     agent: Annotated[str, tyro.conf.Positional]
-    """oracle, random, scripted, or hf:PATH with a model folder or hub id."""
+    """oracle, random, scripted, novice, or hf:PATH with a model folder or hub id."""
     panel: str = "alfworld-bundled-full-valid_unseen"
     """Name of a frozen panel, or path of a panel file (.jsonl)."""
     data_dir: str | None = None

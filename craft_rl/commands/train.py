@@ -15,6 +15,8 @@ from craft_envs.errors import ConfigError
 from craft_rl.adapter_settings import check_adapter
 from craft_rl.cli import value_of
 from craft_rl.config import TrainConfig, from_mapping, to_mapping
+from craft_rl.distillation_settings import TeacherConfig
+from craft_rl.methods import METHODS
 
 COMMAND_FILE = "command.json"
 """Lies in the run's folder: what ``--resume`` goes on with."""
@@ -53,6 +55,8 @@ def main(args: Sequence[str]) -> int:
 def parse(args: Sequence[str]) -> TrainCommand:
     """The command line over the defaults of its method, of its model's folder, or of the run to be resumed.
 
+    The folder of a policy that has learned to read skills says how its teacher reads them.
+
     A resumed run takes every setting from its own folder, so that ``--resume --out OUT`` is enough; what the
     command line adds must agree with it.
 
@@ -66,12 +70,19 @@ def parse(args: Sequence[str]) -> TrainCommand:
         config = from_mapping(TrainConfig, values.pop("train"), where=str(stored))
         base = TrainCommand(**values, out=Path(out), train=config)
         return tyro.cli(TrainCommand, prog="craft train", args=list(args), default=base)
-    if out is None or model is None:
+    config = TrainConfig.for_method(value_of(args, "--method") or "grpo")
+    if model is not None:
+        config = _with_dialogue(config, model)
+        if value_of(args, "--skills") is not None:
+            config = _with_reading(config, model)
+    base = TrainCommand(
         # tyro then names what is missing, or prints the help
-        return tyro.cli(TrainCommand, prog="craft train", args=list(args))
-    config = _with_dialogue(TrainConfig.for_method(value_of(args, "--method") or "grpo"), model)
-    base = TrainCommand(out=Path(out), model=model, train=config)
-    return tyro.cli(TrainCommand, prog="craft train", args=list(args), default=base)
+        out=tyro.MISSING if out is None else Path(out),
+        model=tyro.MISSING if model is None else model,
+        train=config,
+    )
+    told = f"{TrainCommand.__doc__} Methods: {', '.join(METHODS)}."
+    return tyro.cli(TrainCommand, prog="craft train", description=told, args=list(args), default=base)
 
 
 def run(command: TrainCommand, *, on_update: Callable[[Mapping[str, Any], Any], None] | None = None) -> Path:
@@ -210,6 +221,16 @@ def _with_dialogue(config: TrainConfig, model: str) -> TrainConfig:
         return config
     sampling = replace(config.sampling, max_new_tokens=known.max_new_tokens)
     return replace(config, prompt=known.prompt, sampling=sampling)
+
+
+def _with_reading(config: TrainConfig, model: str) -> TrainConfig:
+    from craft_rl.skill_mix import load_reading
+
+    row, learned = METHODS[config.method], load_reading(model)
+    if (row.teacher == "none" and not row.reads) or learned == TeacherConfig():
+        return config
+    # an episode with all its skills may outgrow a small policy
+    return replace(config, teacher=replace(learned, too_long="shorter"))
 
 
 def _plain(command: TrainCommand) -> dict[str, Any]:

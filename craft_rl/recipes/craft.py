@@ -85,7 +85,7 @@ ABLATIONS: Mapping[str, Callable[[], CraftConfig]] = {
 
 
 def literal() -> CraftConfig:
-    """Equation (7) as it is printed: the credit opposes the advantage, see credit/README.md."""
+    """Equation (7) as it is printed: the credit opposes the advantage, see cards/craft.md."""
     return CraftConfig(variant="paper")
 
 

@@ -254,6 +254,8 @@ def test_the_same_seed_repeats_the_same_result(tmp_path: Path, small_panel: None
         {"train_minutes": 0.0},
         {"panels": ()},
         {"panels": (SEEN, SEEN)},
+        {"eval_seeds": ()},
+        {"eval_seeds": (0, 0)},
         {"ladder": ("random", "random")},
     ],
 )

@@ -15,9 +15,12 @@ from craft_rl.checkpoint import best
 from craft_rl.commands import eval as eval_command
 from craft_rl.commands import sft as sft_command
 from craft_rl.commands import train as train_command
+from craft_rl.distillation_settings import TeacherConfig
+from craft_rl.methods import METHODS
 from craft_rl.models.load import load_policy
 from craft_rl.report.evaluation import load_report
 from craft_rl.report.jsonl import read_metrics
+from craft_rl.skill_mix import save_skills_read
 from craft_rl.types import EvalReport
 
 SFT = "--episodes 6 --world.max-steps 4 --epochs 1 --batch-tokens 2048 --vocab-size 400 --max-new-tokens 16"
@@ -94,6 +97,34 @@ def test_method_brings_its_defaults(tmp_path):
     assert command.train.method == "rloo"
     assert command.train.reward_scale == 1.0
     assert command.train.updates == 7
+
+
+def test_help_shows_the_defaults_of_the_method(capsys):
+    shown = {}
+    for name in ("grpo", "ibpo"):
+        with pytest.raises(SystemExit):
+            train_command.parse(["--method", name, "--help"])
+        shown[name] = capsys.readouterr().out
+    assert "(default: 0.6)" in shown["ibpo"] and "(default: 0.6)" not in shown["grpo"]
+    assert all(name in " ".join(shown["grpo"].split()) for name in METHODS)
+    with pytest.raises(ConfigError, match="did you mean 'ibpo'"):
+        train_command.parse(["--method", "ibop", "--help"])
+    with pytest.raises(SystemExit):
+        train_command.parse(["--method", "craft", "--out", "x"])
+    assert "--model" in capsys.readouterr().err
+
+
+def test_the_teacher_reads_as_the_policy_has_learned_to(tmp_path):
+    reading = TeacherConfig(strategy="task_type", budget=120)
+    save_skills_read(tmp_path, reading)
+    words = ["--model", str(tmp_path), "--out", str(tmp_path / "run"), "--skills", "alfworld"]
+    teacher = train_command.parse([*words, "--method", "sdar"]).train.teacher
+    assert teacher == dataclasses.replace(reading, too_long="shorter")
+    other = train_command.parse([*words, "--method", "sdar", "--teacher.budget", "60"]).train.teacher
+    assert (other.strategy, other.budget) == ("task_type", 60)
+    with pytest.raises(ConfigError, match="skills"):
+        train_command.parse([*words, "--method", "grpo"])
+    assert train_command.parse([*words[:4], "--method", "grpo"]).train.teacher == TeacherConfig()
 
 
 def test_recorded_ids_of_another_tokenizer(tmp_path):
