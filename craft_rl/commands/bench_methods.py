@@ -1,4 +1,4 @@
-"""craft bench methods: what one update of each method costs, beside that of GRPO."""
+"""craft bench methods: what one update of each method costs, beside that of another."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from craft_rl.worlds import WorldConfig, open_world, with_fitting_size
 if TYPE_CHECKING:
     from craft_rl.method_cost import MethodCost
 
-BASE = "grpo"
-
 
 @dataclass(frozen=True, kw_only=True)
 class BenchMethodsSettings:
     """One real update of each method with the embedded policy: passes counted, phases timed."""
 
     methods: tuple[str, ...] = ()
-    """Names; every method when absent. grpo is always among them."""
+    """Names; every method when absent."""
+    base: str = "grpo"
+    """What the others are compared with."""
     model: str = "small-1M"
     """small-0.3M, small-1M, ... (random weights), or a model folder or hub id."""
     tasks: int = 4
@@ -76,7 +76,7 @@ def run(settings: Annotated[BenchMethodsSettings, tyro.conf.arg(name="")]) -> li
     from craft_rl.rollout.demonstrate import demonstration_specs, play_agent
     from craft_rl.rollout.texts import texts_of
 
-    names = list(dict.fromkeys([BASE, *(settings.methods or METHODS)]))
+    names = list(dict.fromkeys([settings.base, *(settings.methods or METHODS)]))
     rows = [method(name) for name in names]
     world, dialogue = open_world(settings.world), settings.dialogue
     texts: list[str] = []

@@ -96,3 +96,20 @@ def test_the_command(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "sdar over grpo: +1 pass without gradient" in said and "nothing else; the teacher took" in said
     assert json.loads(out.read_text())[1]["scoring"]["positions"] == costs[0].loss_tokens
+
+
+def test_the_command_compares_with_any_method(capsys):
+    """CRAFT reads what SDAR's teacher said: nothing is asked of the model beyond that."""
+    costs = bench_methods.run(
+        bench_methods.BenchMethodsSettings(
+            methods=("craft",),
+            base="sdar",
+            model="small-0.3M",
+            tasks=2,
+            group_size=2,
+            max_steps=2,
+            world=WorldConfig(size="small"),
+        )
+    )
+    assert [one.method for one in costs] == ["sdar", "craft"]
+    assert "craft over sdar: no pass, nothing else" in capsys.readouterr().out
