@@ -73,8 +73,8 @@ def parse(args: Sequence[str]) -> TrainCommand:
     config = TrainConfig.for_method(value_of(args, "--method") or "grpo")
     if model is not None:
         config = _with_dialogue(config, model)
-        if value_of(args, "--skills") is not None:
-            config = _with_reading(config, model)
+        if (bank := value_of(args, "--skills")) is not None:
+            config = _with_reading(config, model, bank)
     base = TrainCommand(
         # tyro then names what is missing, or prints the help
         out=tyro.MISSING if out is None else Path(out),
@@ -223,14 +223,14 @@ def _with_dialogue(config: TrainConfig, model: str) -> TrainConfig:
     return replace(config, prompt=known.prompt, sampling=sampling)
 
 
-def _with_reading(config: TrainConfig, model: str) -> TrainConfig:
+def _with_reading(config: TrainConfig, model: str, bank: str) -> TrainConfig:
     from craft_rl.skill_mix import load_reading
 
     row, learned = METHODS[config.method], load_reading(model)
     if (row.teacher == "none" and not row.reads) or learned == TeacherConfig():
         return config
     # an episode with all its skills may outgrow a small policy
-    return replace(config, teacher=replace(learned, too_long="shorter"))
+    return replace(config, skills=bank, teacher=replace(learned, too_long="shorter"))
 
 
 def _plain(command: TrainCommand) -> dict[str, Any]:
