@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from craft_envs.data import write_json
@@ -93,6 +93,11 @@ def save_reading(folder: Path, mix: SkillMix) -> None:
 def save_skills_read(folder: Path, reading: TeacherConfig) -> None:
     """Write into a model's folder which skills it has read, where they stood."""
     write_json(folder / READING_FILE, to_mapping(reading))
+
+
+def teacher_reading(reading: TeacherConfig) -> TeacherConfig:
+    """How the teacher of a policy with that reading reads; an episode with all its skills may outgrow it."""
+    return replace(reading, too_long="shorter")
 
 
 def load_reading(folder: str | Path) -> TeacherConfig:

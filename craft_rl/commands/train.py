@@ -224,13 +224,12 @@ def _with_dialogue(config: TrainConfig, model: str) -> TrainConfig:
 
 
 def _with_reading(config: TrainConfig, model: str, bank: str) -> TrainConfig:
-    from craft_rl.skill_mix import load_reading
+    from craft_rl.skill_mix import load_reading, teacher_reading
 
     row, learned = METHODS[config.method], load_reading(model)
     if (row.teacher == "none" and not row.reads) or learned == TeacherConfig():
         return config
-    # an episode with all its skills may outgrow a small policy
-    return replace(config, skills=bank, teacher=replace(learned, too_long="shorter"))
+    return replace(config, skills=bank, teacher=teacher_reading(learned))
 
 
 def _plain(command: TrainCommand) -> dict[str, Any]:

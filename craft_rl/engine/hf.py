@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from craft_envs.errors import ConfigError, OutputNotFinite
+from craft_envs.errors import ConfigError
 from craft_rl.engine.compatible import check_against_plain, refuse_other_caches
-from craft_rl.engine.plain import PlainEngine, check_requests
+from craft_rl.engine.plain import PlainEngine, check_logprob, check_requests
 from craft_rl.engine.protocol import Completion, Engine, EngineCounters, Request
 from craft_rl.engine.sampling import Sampler
 from craft_rl.engine.slots import COLUMNS, SlotCache
@@ -330,12 +329,7 @@ class HFEngine:
             if work is None:
                 continue
             token, logprob = tokens[row], logprobs[row]
-            if not math.isfinite(logprob):
-                raise OutputNotFinite(
-                    f"the model gave log-prob {logprob} to a sampled token",
-                    where=f"request {work.request.request_id!r}, token {len(work.tokens) + 1}",
-                    remedy="check the weights for nan; try another dtype, or a lower learning rate",
-                )
+            check_logprob(logprob, work.request, len(work.tokens) + 1)
             work.tokens.append(token)
             work.logprobs.append(logprob)
             if token in work.stops:

@@ -56,12 +56,7 @@ class PlainEngine:
             token, logprob = sampler(logits)
             tokens.append(int(token))
             logprobs.append(float(logprob))
-            if not math.isfinite(logprobs[-1]):
-                raise OutputNotFinite(
-                    f"the model gave log-prob {logprobs[-1]} to a sampled token",
-                    where=f"request {request.request_id!r}, token {len(tokens)}",
-                    remedy="check the weights for nan; try another dtype, or a lower learning rate",
-                )
+            check_logprob(logprobs[-1], request, len(tokens))
             if tokens[-1] in request.stop_ids:
                 finish = "stop"
                 break
@@ -74,6 +69,25 @@ class PlainEngine:
             token_ids=np.asarray(tokens, dtype=np.int32),
             logprobs=np.asarray(logprobs, dtype=np.float32),
             finish=finish,
+        )
+
+
+def check_logprob(logprob: float, request: Request, number: int) -> None:
+    """Raise where a model is broken.
+
+    Args:
+        logprob: of a token that was sampled.
+        request: whose token.
+        number: of the token in the completion, from 1.
+
+    Raises:
+        OutputNotFinite: nan or infinity.
+    """
+    if not math.isfinite(logprob):
+        raise OutputNotFinite(
+            f"the model gave log-prob {logprob} to a sampled token",
+            where=f"request {request.request_id!r}, token {number}",
+            remedy="check the weights for nan; try another dtype, or a lower learning rate",
         )
 
 

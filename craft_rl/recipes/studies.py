@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from craft_envs.errors import ConfigError, one_of
+from craft_rl.craft_settings import CraftConfig
+from craft_rl.recipes.craft import ABLATIONS
 from craft_rl.study.settings import StudyConfig
 
+
+def _changed(pillars: CraftConfig) -> str:
+    """What differs from the full method, as a variant writes it."""
+    usual, given = asdict(CraftConfig()), asdict(pillars)
+    return " ".join(f"craft.{name}={json.dumps(v)}" for name, v in given.items() if v != usual[name])
+
+
 _SDAR = ("grpo", "gigpo", "grpo_opsd", "skill_sd", "rlsd", "sdar")
-_ABLATIONS = {
-    "a1": "craft.controller=false craft.polarised=false",
-    "a2": "craft.polarised=false",
-    "a3": "craft.controller=false",
-    "a4": "craft.beta_pos=1 craft.beta_neg=1",
-    "a5-cold": "craft.tau=0.5",
-    "a5-hot": "craft.tau=2",
-    "a6": "craft.control=fallback_everywhere",
-    "a7": "craft.form=paper_swapped",
-}
-"""The paper's names -> settings; ``recipes/craft.py`` has the same as configurations."""
 STUDIES: Mapping[str, tuple[str, ...]] = {
     "sdar": _SDAR,
     "craft": (
@@ -42,7 +42,7 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
     "craft-ablations": (
         "grpo",
         "craft",
-        *(f"craft-{name}: method=craft {settings}" for name, settings in _ABLATIONS.items()),
+        *(f"craft-{name}: method=craft {_changed(pillars())}" for name, pillars in ABLATIONS.items()),
     ),
     "sdar-controls": (
         "grpo",

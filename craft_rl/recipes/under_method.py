@@ -9,6 +9,7 @@ from craft_rl.config import TrainConfig
 from craft_rl.distillation_settings import TeacherConfig
 from craft_rl.methods import METHODS, method
 from craft_rl.quickstart_settings import QuickstartConfig
+from craft_rl.skill_mix import teacher_reading
 
 
 def method_changes(train: TrainConfig, name: str) -> dict[str, Any]:
@@ -43,8 +44,7 @@ def under_method(base: QuickstartConfig, name: str, *, skills: str | None = None
     changes, row = method_changes(base.train, name), METHODS[name]
     bank = skills or (base.skill_mix.bank if row.teacher != "none" or row.reads else None)
     reading = base.skill_mix.reading if base.skill_mix.bank else TeacherConfig()
-    # an episode with all its skills may outgrow a small policy
-    told = TeacherConfig() if bank is None else replace(reading, too_long="shorter")
+    told = TeacherConfig() if bank is None else teacher_reading(reading)
     return replace(base.train, **changes, skills=bank, teacher=told)
 
 

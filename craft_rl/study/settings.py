@@ -15,6 +15,7 @@ from craft_rl.quickstart_settings import QuickstartConfig
 from craft_rl.recipes.craft import without_controller
 from craft_rl.recipes.quickstart import quickstart_recipe
 from craft_rl.recipes.under_method import method_changes
+from craft_rl.skill_mix import teacher_reading
 from craft_rl.study.variants import Variant, built, changed_settings, settings_from, with_changes
 
 BANKS: Mapping[str, str] = {
@@ -193,7 +194,7 @@ class StudyConfig:
         Raises:
             ConfigError: no such setting.
         """
-        usual = dataclasses.replace(self.start.skill_mix.reading, too_long="shorter")
+        usual = teacher_reading(self.start.skill_mix.reading)
         changes = settings_from(self.teacher, where="teacher")
         return changed_settings(usual, changes, where="teacher")
 
